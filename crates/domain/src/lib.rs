@@ -14,6 +14,7 @@ pub mod event;
 pub mod evidence;
 pub mod explanation;
 pub mod forbidden;
+mod hash;
 pub mod ids;
 pub mod in_flight;
 pub mod json_text;

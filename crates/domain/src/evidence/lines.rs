@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::hash::{Hash, Salt};
 use super::place::Place;
 use super::record::{Chained, ERASED, digest};
+use crate::hash::{Hash, Salt};
 
 /// Format of the file.
 pub const FORMAT: u32 = 1;

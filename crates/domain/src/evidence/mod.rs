@@ -4,7 +4,6 @@
 //! changed, removed or moved change shows. Every hash is SHA-256 of a text that other programs can make too. Must never hash a
 //! user id without its salt: the hash stays after an erasure, and an id can be guessed.
 
-mod hash;
 mod lines;
 mod links;
 mod place;
@@ -15,7 +14,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use hash::{Hash, Salt};
+pub use crate::hash::{Hash, Salt};
 pub use lines::{End, FORMAT, Header, Line, OfOperator};
 pub use links::{Broken, Links};
 pub use place::{Place, START};

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::hash::{Hash, hash};
+use crate::hash::{Hash, hash};
 
 /// A place in the chain, with its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::hash::{Hash, Salt, hash};
 use super::place::Place;
+use crate::hash::{Hash, Salt, hash};
 
 /// Prefix of the pseudonym of an erased user.
 pub(super) const ERASED: &str = "erased:";

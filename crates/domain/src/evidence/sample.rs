@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeSet, BinaryHeap};
 
-use super::hash::{Hash, hash};
 use super::place::Place;
+use crate::hash::{Hash, hash};
 
 /// Most changes in a sample.
 pub const MOST_SAMPLED: u32 = 10_000;

@@ -4,8 +4,8 @@ use serde_json::json;
 use time::macros::datetime;
 use uuid::Uuid;
 
-use super::hash::hash;
 use super::*;
+use crate::hash::hash;
 
 /// A completed change of a user; the number makes it another one.
 fn change(number: u128, user: &str) -> Completed {

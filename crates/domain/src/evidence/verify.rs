@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::hash::Hash;
 use super::lines::{End, FORMAT, Header, Line};
 use super::links::{Broken, Links};
 use super::place::Place;
 use super::sample::{MOST_SAMPLED, sampled};
+use crate::hash::Hash;
 
 /// A fault of a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

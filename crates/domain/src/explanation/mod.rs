@@ -25,6 +25,7 @@ use reasons::About;
 pub use role::RoleExplained;
 pub use stored::{Account, Crossing, Decision, Id, IdKind, Page, PinRow, Playlist, Playlists, Queued, Write};
 pub use system::{CountedTo, EngagedBrake, Loss, Paused, System, WritesOff};
+pub(crate) use words::plays;
 pub use words::{moment, outcome, plain, reason};
 
 /// All that is stored about the roles of one user, read at one moment.

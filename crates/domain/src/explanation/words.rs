@@ -14,7 +14,7 @@ pub fn moment(at: OffsetDateTime) -> String {
 }
 
 /// A number of plays.
-pub(super) fn plays(number: i64) -> String {
+pub(crate) fn plays(number: i64) -> String {
     if number == 1 {
         "1 play".to_owned()
     } else {

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::change::{Change, UserChanges};
 use crate::evaluation::{Evaluation, Role};
 use crate::plan::RoleChange;
-use crate::rule::{Rules, fingerprint};
+use crate::rule::fingerprint;
 use crate::snapshot::Snapshot;
 
 /// The state of a planned user.
@@ -34,24 +34,26 @@ pub(super) struct Digests {
     pub(super) read: String,
 }
 
-/// Compares a planned user with the user's snapshot under these rules, and with the changes that follow from it now. `was_read`: the
-/// worker has decided by these rules since the plan was made, after a read of the profile.
+/// Compares a planned user with the evaluation of now, its digests, and the changes that follow from it. `was_read`: the worker has
+/// decided by these rules since the plan was made, after a read of the profile.
 pub(super) fn compare(
     planned: &UserChanges,
-    (rules, snapshot): (&Rules, &Snapshot),
-    follow: Option<&UserChanges>,
+    evaluation: &Evaluation<'_>,
+    now: &Digests,
+    follow: &[Change],
     was_read: bool,
 ) -> Standing {
-    let evaluation = Evaluation::of(snapshot.clone(), rules);
-    let now = Digests::of(&planned.user, snapshot, &evaluation);
     let same_facts = now.facts == planned.facts;
     if same_facts && now.read == planned.read {
-        let is_same = follow.is_some_and(|now| approved(&now.changes) == approved(&planned.changes));
-        return if is_same { Standing::Valid } else { Standing::Stale };
+        return if approved(follow) == approved(&planned.changes) {
+            Standing::Valid
+        } else {
+            Standing::Stale
+        };
     }
     let decided = same_facts && was_read;
     let mut changes = planned.changes.iter();
-    if changes.all(|change| decided || is_made(change, &evaluation)) {
+    if changes.all(|change| decided || is_made(change, evaluation)) {
         Standing::Done
     } else {
         Standing::Stale

@@ -3,8 +3,6 @@
 //! Owns the format and its version. Must never take a part of a file for the whole: the last line has the number of users and a
 //! digest of all lines before.
 
-use std::fmt::Write as _;
-
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -12,6 +10,7 @@ use time::OffsetDateTime;
 use time::serde::rfc3339;
 
 use super::change::UserChanges;
+use crate::hash::Hash;
 use crate::ids::UserId;
 
 /// The version of the format.
@@ -101,11 +100,7 @@ impl Lines {
     }
 
     fn sha256(self) -> String {
-        let digest = self.digest.finalize();
-        digest.iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        Hash::of(self.digest.finalize().into()).to_string()
     }
 }
 

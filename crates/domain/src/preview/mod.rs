@@ -17,6 +17,7 @@ pub use facts::Standing;
 pub use moved::with_moved;
 pub use summary::{Kind, Shown, Summary};
 
+use facts::Digests;
 use time::OffsetDateTime;
 
 use crate::evaluation::{Evaluation, Role};
@@ -40,16 +41,53 @@ pub struct Asked<'r> {
 #[must_use]
 pub fn of_user(asked: &Asked<'_>, user: &str, snapshot: &Snapshot, beside: &Beside) -> Previewed {
     let evaluation = Evaluation::of(snapshot.clone(), asked.rules);
+    let (changes, left) = compared(asked, snapshot, beside, &evaluation);
+    let changes = (!changes.is_empty()).then(|| {
+        let Digests { facts, read } = Digests::of(user, snapshot, &evaluation);
+        UserChanges {
+            user: user.to_owned(),
+            facts,
+            read,
+            changes,
+        }
+    });
+    Previewed { changes, left }
+}
+
+/// Compares a planned user with the user's snapshot, under the rules of the plan. The worker decides by these rules in each read
+/// after `decided_since`; `None` while other rules are in force.
+#[must_use]
+pub fn standing(
+    planned: &UserChanges,
+    asked: &Asked<'_>,
+    snapshot: &Snapshot,
+    beside: &Beside,
+    decided_since: Option<OffsetDateTime>,
+) -> Standing {
+    let evaluation = Evaluation::of(snapshot.clone(), asked.rules);
+    let (follow, _) = compared(asked, snapshot, beside, &evaluation);
+    let now = Digests::of(&planned.user, snapshot, &evaluation);
+    let was_read = decided_since.is_some_and(|since| beside.read_at.is_some_and(|at| at > since));
+    facts::compare(planned, &evaluation, &now, &follow, was_read)
+}
+
+/// The changes of an evaluated user, and the roles that stay although they may seem due for a change.
+fn compared(
+    asked: &Asked<'_>,
+    snapshot: &Snapshot,
+    beside: &Beside,
+    evaluation: &Evaluation<'_>,
+) -> (Vec<Change>, Vec<(String, Left)>) {
+    let (mut changes, mut left) = (Vec::new(), Vec::new());
+    if evaluation.person.alias_of.is_some() || evaluation.person.moved_away {
+        return (changes, left);
+    }
     let in_force = asked
         .in_force
         .map(|rules| Evaluation::of(snapshot.clone(), rules));
-    let (mut changes, mut left) = (Vec::new(), Vec::new());
-    if evaluation.person.alias_of.is_some() || evaluation.person.moved_away {
-        return Previewed::default();
-    }
     for role in &evaluation.roles {
         let name = role.rule.role.as_str();
-        if let Some(why) = left_as_it_is(role, &evaluation, beside, asked.forbidden) {
+        if let Some(why) = left_as_it_is(role, evaluation, beside, asked.forbidden) {
             left.push((name.to_owned(), why));
         } else if let Some(change) = due(role, beside) {
             let of_now = in_force.iter().flat_map(|now| &now.roles);
@@ -63,35 +101,11 @@ pub fn of_user(asked: &Asked<'_>, user: &str, snapshot: &Snapshot, beside: &Besi
                 change,
                 plays,
                 why: why::of(role, plays, snapshot.shown),
-                marks: marks(role, change, &evaluation, beside, already),
+                marks: marks(role, change, evaluation, beside, already),
             });
         }
     }
-    let facts::Digests { facts, read } = facts::Digests::of(user, snapshot, &evaluation);
-    Previewed {
-        changes: (!changes.is_empty()).then(|| UserChanges {
-            user: user.to_owned(),
-            facts,
-            read,
-            changes,
-        }),
-        left,
-    }
-}
-
-/// Compares a planned user with the user's snapshot, under the rules of the plan. The worker decides by these rules in each read
-/// after `decided_since`; `None` while other rules are in force.
-#[must_use]
-pub fn standing(
-    planned: &UserChanges,
-    asked: &Asked<'_>,
-    snapshot: &Snapshot,
-    beside: &Beside,
-    decided_since: Option<OffsetDateTime>,
-) -> Standing {
-    let follow = of_user(asked, &planned.user, snapshot, beside).changes;
-    let was_read = decided_since.is_some_and(|since| beside.read_at.is_some_and(|at| at > since));
-    facts::compare(planned, (asked.rules, snapshot), follow.as_ref(), was_read)
+    (changes, left)
 }
 
 /// The change of the role that an attempt has to make, as far as our own records tell.

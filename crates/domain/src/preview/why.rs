@@ -3,6 +3,7 @@
 //! Must never decide: the evaluation has decided.
 
 use crate::evaluation::Role;
+use crate::explanation::plays;
 use crate::rule::{Measure, Rule, Shown};
 
 /// The reason why the role is wanted or not.
@@ -34,12 +35,8 @@ pub(super) fn of(role: &Role<'_>, plays: i64, shown: Option<Shown>) -> String {
     }
 }
 
-fn counted(rule: &Rule, plays: i64) -> String {
-    let count = if plays == 1 {
-        "1 play".to_owned()
-    } else {
-        format!("{plays} plays")
-    };
+fn counted(rule: &Rule, number: i64) -> String {
+    let count = plays(number);
     match rule.of {
         Measure::BestPlaylist => count,
         Measure::AllPlaylists => format!("{count} of all playlists"),

@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
+use crate::hash::hash;
 
 use super::one::{Measure, OnExternalRemoval, Revoke, Rule};
 
@@ -76,11 +76,7 @@ pub(super) fn one(rule: &Rule) -> String {
 /// SHA-256 of a canonical form, in hex.
 #[must_use]
 pub fn fingerprint(canonical: &str) -> String {
-    let digest = Sha256::digest(canonical);
-    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hash(canonical).to_string()
 }
 
 /// A role as TOML text; control characters were refused earlier.

@@ -70,6 +70,6 @@ impl<const BYTES: usize> TryFrom<String> for Hex<BYTES> {
 }
 
 /// SHA-256 of a text.
-pub(super) fn hash(text: &str) -> Hash {
+pub(crate) fn hash(text: &str) -> Hash {
     Hash::of(Sha256::digest(text).into())
 }

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::{counted, done, earned, forget_queue, interrupted, place, queued};
+use super::{counted, done, earned, forget_queue, interrupted, place, plan_of, queued};
 use crate::world::events::plays;
 use crate::world::oracle::ROLE;
 use crate::world::rules::rules_file;
@@ -109,11 +109,7 @@ async fn a_plan_of_proposed_rules_puts_them_in_force() {
     world.played("bob", 40).await;
     world.settled().await;
     let (file, (_folder, _, path)) = (rules_file(1, 50), place());
-    done(
-        &world,
-        &["rules", "plan", &file.path().display().to_string(), "-o", &path],
-    )
-    .await;
+    plan_of(&world, &file, &path).await;
     let (code, said) = done(&world, &["apply", &path, "--why", "a test"]).await;
     assert!(
         code == Some(0) && said.contains("version 1 is in force, in place of 0"),
@@ -144,11 +140,7 @@ async fn an_apply_that_was_killed_is_finished_by_another() {
     world.played("ann", 60).await;
     world.settled().await;
     let (file, (_folder, _, path)) = (rules_file(1, 50), place());
-    done(
-        &world,
-        &["rules", "plan", &file.path().display().to_string(), "-o", &path],
-    )
-    .await;
+    plan_of(&world, &file, &path).await;
     let apply = ["apply", &path, "--why", "a test"];
     interrupted(&world, &apply, "work_queue IN SHARE MODE", Signal::SIGKILL).await;
     world.line_in_force("it was killed behind this step", 50).await;
@@ -176,10 +168,10 @@ async fn a_plan_is_refused_once_other_rules_are_in_force() {
     let world = earned(&["ann"]).await;
     let ((_folder, _, path), (_other, _, proposed)) = (place(), place());
     let (file, newer) = (rules_file(1, 50), rules_file(2, 70));
-    let name = |file: &crate::world::rules::RulesFile| file.path().display().to_string();
     done(&world, &["plan", "-o", &path]).await;
-    done(&world, &["rules", "plan", &name(&file), "-o", &proposed]).await;
-    world.told(&["rules", "apply", &name(&newer)]).await;
+    plan_of(&world, &file, &proposed).await;
+    let newer = newer.path().display().to_string();
+    world.told(&["rules", "apply", &newer]).await;
     for plan in [path, proposed] {
         let (code, said) = done(&world, &["apply", &plan, "--partial", "--why", "a test"]).await;
         let changed = "the rules in force have changed since the plan was made: version 0 then, 2 now";

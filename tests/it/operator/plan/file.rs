@@ -18,37 +18,35 @@ fn names(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
-async fn an_interrupted_plan_leaves_no_file() {
+/// Sends the signal to a plan that waits for Postgres; returns its end, and the names that it leaves.
+async fn ended_by(signal: Signal) -> (bool, String, Vec<String>) {
     let world = earned(&["ann"]).await;
     let (folder, _, path) = place();
     let (success, said) = interrupted(
         &world,
         &["plan", "-o", &path],
         "identities IN ACCESS EXCLUSIVE MODE",
-        Signal::SIGINT,
+        signal,
     )
     .await;
+    (success, said, names(folder.path()))
+}
+
+#[tokio::test]
+async fn an_interrupted_plan_leaves_no_file() {
+    let (success, said, names) = ended_by(Signal::SIGINT).await;
     assert!(
         !success && said.contains("interrupted: no plan was made"),
         "{said}"
     );
-    assert_eq!(names(folder.path()), Vec::<String>::new());
+    assert_eq!(names, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_killed_plan_leaves_no_file() {
-    let world = earned(&["ann"]).await;
-    let (folder, _, path) = place();
-    let (success, said) = interrupted(
-        &world,
-        &["plan", "-o", &path],
-        "identities IN ACCESS EXCLUSIVE MODE",
-        Signal::SIGKILL,
-    )
-    .await;
+    let (success, said, names) = ended_by(Signal::SIGKILL).await;
     assert!(!success, "{said}");
-    assert_eq!(names(folder.path()), Vec::<String>::new());
+    assert_eq!(names, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use super::output;
 use crate::app;
 use crate::config::DatabaseArgs;
 use crate::store::Acted;
+use rolekeeper_domain::explanation::plain;
 
 /// Shows the newest acts first: time, operator, command, outcome and reason.
 #[derive(Args, Debug)]
@@ -76,8 +77,5 @@ fn sentence(act: &Acted, at: &str) -> String {
         outcome,
         ..
     } = act;
-    let text = format!("{at}  {by}  {command} {arguments}: {outcome}{why}");
-    text.chars()
-        .map(|sign| if sign.is_control() { ' ' } else { sign })
-        .collect()
+    plain(&format!("{at}  {by}  {command} {arguments}: {outcome}{why}"))
 }

@@ -18,6 +18,7 @@ use crate::app;
 use crate::config::{ByArgs, DatabaseArgs, ErasureArgs, ForbiddenArgs};
 use crate::store::{PinOutcome, Pinned, Store, StoreError};
 use rolekeeper_domain::date;
+use rolekeeper_domain::explanation::plain;
 use rolekeeper_domain::limits::Limit;
 use rolekeeper_domain::pin::Pin;
 
@@ -194,7 +195,6 @@ async fn listed(store: &Store, pins: &[Pinned]) -> Result<String> {
         } else {
             " (without effect: no rule names this role)"
         };
-        let plain = |text: &str| text.replace(char::is_control, " ");
         let (by, why, at) = (plain(&pin.by), plain(&pin.why), shown(pin.at)?);
         writeln!(
             text,

@@ -102,7 +102,7 @@ pub(super) async fn run(args: RulesArgs) -> Result<ExitCode> {
 }
 
 /// Reads a rules file.
-fn read(file: &Path, forbidden: &ForbiddenRoles) -> Result<Versioned> {
+pub(super) fn read(file: &Path, forbidden: &ForbiddenRoles) -> Result<Versioned> {
     let offered = rules_file::text(file).and_then(|text| forbidden.parse_rules(&text));
     offered.map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))
 }

@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use rolekeeper_domain::explanation::plain;
+
 /// The side of a column to which its cells are aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -30,8 +32,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
 
     /// Adds a row.
     pub(super) fn row(&mut self, cells: [String; COLUMNS]) {
-        self.rows
-            .push(cells.map(|cell| cell.replace(char::is_control, " ")));
+        self.rows.push(cells.map(|cell| plain(&cell)));
     }
 
     /// The lines, each behind `indent`.

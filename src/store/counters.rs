@@ -3,7 +3,7 @@
 //! Owns the sums. Must never update a row that a stage's transaction needs: triggers insert changes, and one worker
 //! adds them up.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, Tx};
 use rolekeeper_domain::plan::RoleChange;
 
 /// Changes added up in one transaction.
@@ -49,18 +49,23 @@ impl Store {
         }
     }
 
-    /// Number of users whom a kind of change may concern: who hold a role; for revokes, who hold one that may be revoked.
+    /// The same as [`holders`], in a transaction of its own.
     pub async fn holders(&self, change: RoleChange) -> Result<i64, StoreError> {
-        let counter = match change {
-            RoleChange::Granted => "users_with_role",
-            RoleChange::Revoked => "users_adopted",
-        };
-        let holders = sqlx::query_scalar!(
-            r#"SELECT (coalesce((SELECT value FROM counters WHERE counter = $1), 0)
-                   + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = $1), 0))::bigint AS "holders!""#,
-            counter
-        );
         let mut tx = self.begin().await?;
-        Ok(holders.fetch_one(&mut tx).await?)
+        holders(&mut tx, change).await
     }
+}
+
+/// Number of users whom a kind of change may concern: who hold a role; for revokes, who hold one that may be revoked.
+pub(super) async fn holders(tx: &mut Tx<'_>, change: RoleChange) -> Result<i64, StoreError> {
+    let counter = match change {
+        RoleChange::Granted => "users_with_role",
+        RoleChange::Revoked => "users_adopted",
+    };
+    let holders = sqlx::query_scalar!(
+        r#"SELECT (coalesce((SELECT value FROM counters WHERE counter = $1), 0)
+               + coalesce((SELECT sum(change) FROM counter_changes WHERE counter = $1), 0))::bigint AS "holders!""#,
+        counter
+    );
+    Ok(holders.fetch_one(&mut *tx).await?)
 }

@@ -11,9 +11,6 @@ use super::{Cursor, Store, StoreError, Tx, erasures};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::tally::Playlist;
 
-/// Settings of the transaction.
-const READ_ONE_MOMENT: &str =
-    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off";
 /// Rows of one slice.
 const SLICE: i64 = 5_000;
 
@@ -29,19 +26,12 @@ pub struct Counted {
 }
 
 impl Store {
-    /// Begins a read of one moment.
-    pub async fn begin_history(&self) -> Result<Tx<'static>, StoreError> {
-        let mut tx = self.begin().await?;
-        sqlx::raw_sql(READ_ONE_MOMENT).execute(&mut tx).await?;
-        Ok(tx)
-    }
-
     /// The erased ones of these users.
     ///
     /// # Errors
     /// Users were erased, and the erasure key is missing or another one.
     pub async fn erased_among(&self, users: &[&str]) -> Result<HashSet<String>, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_to_read().await?;
         erasures::among(&mut tx, self.erasure_key(), users).await
     }
 }

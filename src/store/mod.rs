@@ -231,7 +231,7 @@ impl Store {
     }
 
     /// Begins a transaction that sees one moment and cannot write.
-    async fn begin_to_read(&self) -> Result<Tx<'static>, StoreError> {
+    pub async fn begin_to_read(&self) -> Result<Tx<'static>, StoreError> {
         let mut tx = self.begin().await?;
         sqlx::raw_sql(READ_ONE_MOMENT).execute(&mut tx).await?;
         Ok(tx)

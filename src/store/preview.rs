@@ -9,7 +9,9 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::out_of_date::{self, Compare};
-use super::{InForce, Store, StoreError, Tx, identities, pending_moves, rules_in_force, snapshot, walk};
+use super::{
+    InForce, Store, StoreError, Tx, counters, identities, pending_moves, rules_in_force, snapshot, walk,
+};
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::preview::Beside;
 use rolekeeper_domain::snapshot::Snapshot;
@@ -24,8 +26,7 @@ const AT_ONCE: usize = 500;
 const BEHIND_ALL: &str = "\u{10FFFF}";
 
 /// Settings of the transaction: as the walk, it finds users by index, whatever the planner knows of the tables.
-const READ_A_PARTITION: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL enable_seqscan = off; \
-     SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off";
+const BY_INDEX: &str = "SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_custom_plan";
 
 /// A user whose roles may change.
 #[derive(Debug)]
@@ -69,19 +70,12 @@ impl Store {
     /// [`StoreError::RulesFormat`] if this release does not know the format of the rules in force.
     pub async fn deployment(&self) -> Result<Deployment, StoreError> {
         let mut tx = self.begin_preview().await?;
-        let row = sqlx::query!(
-            r#"SELECT clock_timestamp() AS "now!",
-                   (SELECT coalesce(sum(value), 0)::bigint FROM (SELECT value FROM counters WHERE counter = 'users_with_role'
-                       UNION ALL SELECT change FROM counter_changes WHERE counter = 'users_with_role') AS c(value)) AS "holders!",
-                   (SELECT coalesce(sum(value), 0)::bigint FROM (SELECT value FROM counters WHERE counter = 'users_adopted'
-                       UNION ALL SELECT change FROM counter_changes WHERE counter = 'users_adopted') AS c(value)) AS "adopted!""#
-        );
-        let row = row.fetch_one(&mut tx).await?;
+        let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#);
         Ok(Deployment {
-            now: row.now,
+            now: now.fetch_one(&mut tx).await?,
             in_force: rules_in_force::stored(&mut tx).await?,
-            holders: row.holders,
-            adopted: row.adopted,
+            holders: counters::holders(&mut tx, RoleChange::Granted).await?,
+            adopted: counters::holders(&mut tx, RoleChange::Revoked).await?,
         })
     }
 
@@ -127,8 +121,8 @@ impl Store {
     }
 
     async fn begin_preview(&self) -> Result<Tx<'static>, StoreError> {
-        let mut tx = self.begin().await?;
-        sqlx::raw_sql(READ_A_PARTITION).execute(&mut tx).await?;
+        let mut tx = self.begin_to_read().await?;
+        sqlx::raw_sql(BY_INDEX).execute(&mut tx).await?;
         Ok(tx)
     }
 }

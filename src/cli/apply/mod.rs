@@ -69,9 +69,10 @@ pub(super) async fn run(args: ApplyArgs) -> Result<ExitCode> {
     let mut interrupt = Interrupt::catch()?;
     let file = OpenPlan::open(&path)?;
     let (header, users) = file.whole()?;
-    let proposed = proposed(&header, &forbidden.roles()).with_context(|| file.name())?;
+    let forbidden = forbidden.roles();
+    let proposed = proposed(&header, &forbidden).with_context(|| file.name())?;
+    let proposed = proposed.as_ref();
     let store = app::connect(&database).await?;
-    let (forbidden, proposed) = (forbidden.roles(), proposed.as_ref());
     let before = Before::read(&store, &header, proposed)
         .await
         .with_context(|| file.name())?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::output::say;
+use rolekeeper_domain::explanation::plain;
 
 /// Longest time of one check.
 const CHECK_WITHIN: Duration = Duration::from_secs(10);
@@ -48,7 +49,7 @@ impl Finding {
     fn new(check: &'static str, state: State, text: impl Into<String>) -> Self {
         // The text may quote a server: one line, without an effect on the terminal.
         let text = text.into();
-        let text = text.trim_end().replace(char::is_control, " ");
+        let text = plain(text.trim_end());
         Self { check, state, text }
     }
 

@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::made::{Made, SHOWN};
 use rolekeeper_domain::evidence::{End, Header, Line, OfOperator};
+use rolekeeper_domain::explanation::plain;
 
 /// Members of a record, with their headings.
 const MEMBERS: [(&str, &str); 13] = [
@@ -67,11 +68,6 @@ fn said(act: &OfOperator) -> String {
 /// A text without its quotes; any other value as JSON.
 fn value(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// A text from outside: nothing in it controls a terminal.
-pub(super) fn plain(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 /// The summary, behind the shown changes.

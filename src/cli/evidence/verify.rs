@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use super::text;
 use crate::cli::output::{remark, to_stdout};
 use rolekeeper_domain::evidence::{Verified, Verifier};
+use rolekeeper_domain::explanation::plain;
 
 /// Longest line of an evidence file, bytes: a rule and the reasons of operators are far shorter.
 const LONGEST: u64 = 1 << 20;
@@ -24,7 +25,7 @@ pub(super) fn run(file: &Path) -> Result<bool> {
             Ok(true)
         }
         Err(why) => {
-            remark!("{shown}: {}", text::plain(&why));
+            remark!("{shown}: {}", plain(&why));
             Ok(false)
         }
     }

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::interrupt::Interrupt;
 use super::output::{self, say};
 use super::progress::Progress;
+use super::rules;
 use crate::app;
 use crate::config::{ForbiddenArgs, SimulateConfig, SimulateSettings};
-use crate::flow::rules_file;
 use crate::flow::simulate::{Simulate, Simulation};
 use calls::Calls;
 
@@ -76,10 +76,7 @@ pub(super) async fn run(args: SimulateArgs) -> Result<()> {
         erasure_key,
         plan,
     } = settings.checked()?;
-    let rules = rules_file::text(&file).and_then(|text| forbidden.roles().parse_rules(&text));
-    let rules = rules
-        .map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))?
-        .rules;
+    let rules = rules::read(&file, &forbidden.roles())?.rules;
     let store = app::connect_to_read(&database)
         .await?
         .with_erasure_key(erasure_key);

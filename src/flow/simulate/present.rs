@@ -37,7 +37,7 @@ impl Present {
         room: &Room,
         first: Option<(u64, i64)>,
     ) -> Result<Self, SimulateError> {
-        let mut tx = store.begin_history().await?;
+        let mut tx = store.begin_to_read().await?;
         let cursor = history::cursor(&mut tx, APP_EVENTS).await?;
         if cursor.is_some_and(|cursor| cursor.created_ns != room.state.created_ns) {
             return Err(SimulateError::OtherStream);

@@ -55,7 +55,7 @@ impl<'a> Voids<'a> {
             return Ok(());
         }
         let plays: Vec<&str> = plays.iter().map(String::as_str).collect();
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.begin_to_read().await?;
         let before = history::retracted_before(&mut tx, &plays, of_unix_ns(self.first_ns)).await?;
         let partitions = event_ids::partitions_now(&mut tx).await?;
         let names: Vec<i64> = partitions.iter().map(|partition| partition.from).collect();

@@ -35,7 +35,7 @@ CREATE INDEX role_changes_user ON role_changes (user_id, change_id);
 CREATE INDEX role_changes_open ON role_changes (user_id) WHERE outcome IS NULL;
 -- The changes to announce, in order: only those, so the index stays small while the audit grows.
 CREATE INDEX role_changes_unannounced ON role_changes (completed_at, change_id)
-    WHERE completed_at IS NOT NULL AND announced_at IS NULL;
+    WHERE completed_at IS NOT NULL AND announced_at IS NULL AND change IN ('granted', 'revoked');
 -- The same for the changes that have no place in the chain yet; then the chain in its order, and by time.
 CREATE INDEX role_changes_unchained ON role_changes (completed_at, change_id)
     WHERE completed_at IS NOT NULL AND chain_position IS NULL;

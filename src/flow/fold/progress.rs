@@ -18,6 +18,9 @@ const REFUSED_IN_A_ROW: u32 = 3;
 const MOST_WATCHED: u32 = 512;
 /// A reader that folded this many messages has passed the bad ones.
 const LEFT_BEHIND: usize = 1_000;
+/// Most messages of one pull request. The client library asks for the next ones while half of them are to come, so up to
+/// one and a half times as many are in memory before the fold takes them.
+const MOST_PULLED: usize = 4_000;
 /// Batches grow again while they take less than this share of the longest commit.
 const QUICK: u32 = 8;
 
@@ -60,7 +63,7 @@ impl Progress {
         Self {
             full,
             most: full,
-            pull: full,
+            pull: full.min(MOST_PULLED),
             epoch: 0,
             suspect: 0,
             alone: None,

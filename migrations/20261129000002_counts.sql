@@ -12,10 +12,12 @@ CREATE TABLE playlists (
     name           text,
     key            bigint DEFAULT nextval('playlist_keys'),
     saved_again_ns bigint,
-    changed_ns     bigint
+    changed_ns     bigint,
+    partition      smallint NOT NULL
 ) WITH (fillfactor = 85);  -- updates of counters stay in place while the page has room
 CREATE INDEX playlists_owner ON playlists (owner_id) WHERE owner_id IS NOT NULL;
 CREATE UNIQUE INDEX playlists_key ON playlists (key) WHERE key IS NOT NULL;
+CREATE INDEX playlists_partition ON playlists (partition);
 COMMENT ON TABLE playlists IS 'Plays and owner of each playlist that an event has named.';
 COMMENT ON COLUMN playlists.playlist_id IS 'The app''s id of the playlist.';
 COMMENT ON COLUMN playlists.plays IS 'Plays minus retractions; below 0 while a retraction came before its play, and then shown as 0.';
@@ -25,7 +27,24 @@ COMMENT ON COLUMN playlists.name IS 'Name as last saved; null until the playlist
 COMMENT ON COLUMN playlists.key IS 'Surrogate key of playlist_id inside this database: unique, never changed, its order has no meaning. Written by the fold.';
 COMMENT ON COLUMN playlists.saved_again_ns IS 'When the stream stored the message that saved the playlist after it had been deleted, Unix nanoseconds; null in its first life. A retraction of an earlier play changes nothing, nor does an earlier message that is requeued. Written by the fold.';
 COMMENT ON COLUMN playlists.changed_ns IS 'When the stream stored the newest message that saved or deleted the playlist, Unix nanoseconds; null without one. An earlier message that is requeued changes neither owner nor name. Written by the fold.';
+COMMENT ON COLUMN playlists.partition IS 'Partition of APP_EVENTS to which the id belongs, from 0 to 63: FNV-1a of 32 bits, modulo 64. Written by the fold, or by a trigger where another client left it out.';
 ALTER SEQUENCE playlist_keys OWNED BY playlists.key;
+
+-- Modulo 64 the hash depends on the last six bits of its parts alone: 5 is its start, and 19 its factor, modulo 64.
+CREATE FUNCTION set_playlist_partition() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    id   bytea := convert_to(NEW.playlist_id, 'UTF8');
+    hash integer := 5;
+BEGIN
+    FOR at IN 0 .. length(id) - 1 LOOP
+        hash := ((hash # get_byte(id, at)) * 19) % 64;
+    END LOOP;
+    NEW.partition := hash;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION set_playlist_partition IS 'Trigger: computes playlists.partition.';
+CREATE TRIGGER playlists_partition BEFORE INSERT ON playlists FOR EACH ROW WHEN (NEW.partition IS NULL)
+    EXECUTE FUNCTION set_playlist_partition();
 
 -- The running role cannot set a sequence.
 CREATE FUNCTION repair_playlist_keys() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$

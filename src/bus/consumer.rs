@@ -23,11 +23,12 @@ pub(super) struct Consumer {
 }
 
 impl Bus {
-    /// Creates a consumer; the caller deletes it.
+    /// Creates a consumer, of the subjects that the filter names or of all; the caller deletes it.
     pub(super) async fn consumer(
         &self,
         stream: &str,
         deliver_policy: DeliverPolicy,
+        filter: Option<&str>,
     ) -> Result<(Consumer, PullConsumer), BusError> {
         // The name is ours, so that a consumer whose creation was confirmed too late can be deleted too.
         let consumer = Consumer {
@@ -38,6 +39,7 @@ impl Bus {
             name: Some(consumer.name.clone()),
             description: Some("rolekeeper fold".to_owned()),
             deliver_policy,
+            filter_subject: filter.unwrap_or_default().to_owned(),
             ack_policy: AckPolicy::None,
             replay_policy: ReplayPolicy::Instant,
             inactive_threshold: INACTIVE_THRESHOLD,
@@ -45,7 +47,10 @@ impl Bus {
             num_replicas: 1,
             ..pull::Config::default()
         };
-        let subject = format!("{}.CONSUMER.CREATE.{stream}.{}", self.api_prefix, consumer.name);
+        let mut subject = format!("{}.CONSUMER.CREATE.{stream}.{}", self.api_prefix, consumer.name);
+        if let Some(filter) = filter {
+            subject = format!("{subject}.{filter}");
+        }
         let made = self.jetstream.create_consumer_on_stream(config, stream);
         let made: Result<PullConsumer, _> = self.answered(&subject, self.refusals.now(), made).await;
         let why = match made {

@@ -30,6 +30,7 @@ const BESIDE_PAYLOAD: usize = 64 << 10;
 pub struct Reader {
     messages: Stream,
     consumer: Consumer,
+    waiting: u64,
     consumer_seq: u64,
     broken: Option<ReadError>,
     disconnects: watch::Receiver<u64>,
@@ -125,12 +126,27 @@ impl Bus {
     /// # Errors
     /// JetStream does not respond or refuses the consumer.
     pub async fn reader(&self, stream: &str, from: u64, batch: usize) -> Result<Reader, BusError> {
+        self.reader_of(stream, None, from, batch).await
+    }
+
+    /// The same, of the messages whose subject the filter names.
+    ///
+    /// # Errors
+    /// JetStream does not respond or refuses the consumer.
+    pub async fn reader_of(
+        &self,
+        stream: &str,
+        filter: Option<&str>,
+        from: u64,
+        batch: usize,
+    ) -> Result<Reader, BusError> {
         let mut disconnects = self.disconnects.clone();
         disconnects.mark_unchanged();
         let policy = DeliverPolicy::ByStartSequence {
             start_sequence: from.max(1),
         };
-        let (consumer, made) = self.consumer(stream, policy).await?;
+        let (consumer, made) = self.consumer(stream, policy, filter).await?;
+        let waiting = made.cached_info().num_pending;
         let pull = format!("{}.CONSUMER.MSG.NEXT.{stream}.", self.api_prefix);
         let refusals = (self.refusals.clone(), pull, self.refusals.now());
         let messages = made
@@ -145,6 +161,7 @@ impl Bus {
             Ok(messages) => Ok(Reader {
                 messages,
                 consumer,
+                waiting,
                 consumer_seq: 0,
                 broken: None,
                 disconnects,
@@ -165,6 +182,12 @@ impl Bus {
 }
 
 impl Reader {
+    /// Number of messages that the stream had for it when it was created.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting
+    }
+
     /// Waits for at least one message and returns the messages that have arrived by then, in order: at most `most` of them, and
     /// none after they reach `most_bytes`. Safe to cancel: no message is taken before the first one arrives, and the others
     /// are taken without a wait.

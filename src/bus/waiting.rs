@@ -42,7 +42,7 @@ impl Bus {
             },
         };
         // This consumer delivers nothing: the server only reports how many messages it would deliver, and from which sequence.
-        let (consumer, made) = self.consumer(stream, policy).await?;
+        let (consumer, made) = self.consumer(stream, policy, None).await?;
         let info = made.cached_info();
         let (count, start) = (info.num_pending, info.delivered.stream_sequence + 1);
         self.delete(consumer).await;

@@ -36,6 +36,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("pins", "--role playlist_editor"),
     ("readmit", "'google-oauth2|7' --why 'the user signed up again'"),
+    ("rebuild", "--partition 7 --why 'ticket 7'"),
     ("requeue", "--user 'auth0|6132829445244d0069782a78'"),
     ("resume", "--why 'the incident is over'"),
     ("rules", "show"),

@@ -35,6 +35,7 @@ mod plan_file;
 mod progress;
 mod publish;
 mod readmit;
+mod rebuild;
 mod requeue;
 mod rules;
 mod simulate;
@@ -42,6 +43,7 @@ mod skip;
 mod table;
 mod tenant;
 mod unpin;
+mod verify;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -88,6 +90,10 @@ enum Command {
     Rules(rules::RulesArgs),
     /// Replay the kept events under proposed rules: who would cross a threshold, and when
     Simulate(Box<simulate::SimulateArgs>),
+    /// Compare counts with the stream, and roles with Auth0
+    Verify(Box<verify::VerifyArgs>),
+    /// Count again from the stream, and correct the counts that differ
+    Rebuild(Box<rebuild::RebuildArgs>),
     /// Show or change the limits of writes at Auth0
     Limits(limits::LimitsArgs),
     /// Decide a role of one user in place of the rules: the user holds it, or does not
@@ -174,6 +180,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Apply(args) => return apply::run(args).await,
             Command::Rules(args) => return rules::run(args).await,
             Command::Simulate(args) => Box::pin(simulate::run(*args)).await?,
+            Command::Verify(args) => return Box::pin(verify::run(*args)).await,
+            Command::Rebuild(args) => return Box::pin(rebuild::run(*args)).await,
             Command::Limits(args) => limits::run(args).await?,
             Command::Pin(args) => pin::pin(args).await?,
             Command::Unpin(args) => return unpin::run(args).await,

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::check::Check;
 use super::credential::{ClientCredential, CredentialArgs};
+use rolekeeper_domain::limits::Limit;
 use rolekeeper_domain::pacer::RatePlan;
 
 /// Settings of the calls to Auth0, and their limits.
@@ -88,6 +89,17 @@ impl Auth0Args {
             plan,
             timeout: Duration::from_secs(check.number("AUTH0_TIMEOUT_S", &self.auth0_timeout_s, &(1..=120))),
         }
+    }
+
+    /// The share of the rate limit that the settings leave to other clients, where they do.
+    pub(super) fn reserve(&self, check: &mut Check) -> Option<f64> {
+        let text = self.auth0_reserve.as_deref().map(str::trim);
+        text.filter(|text| !text.is_empty()).and_then(|text| {
+            let reserve = Limit::Reserve.parse(text);
+            reserve
+                .map_err(|expected| check.fault("AUTH0_RESERVE", text, expected))
+                .ok()
+        })
     }
 
     pub(super) fn domain(&self, check: &mut Check) -> String {

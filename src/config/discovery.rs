@@ -9,7 +9,6 @@ use super::check::{Check, Faults};
 use super::database::{DatabaseArgs, DatabaseConfig};
 use super::erasure::ErasureArgs;
 use rolekeeper_domain::erasure::ErasureKey;
-use rolekeeper_domain::limits::Limit;
 
 /// Settings of `discover`.
 #[derive(Args, Clone, Debug)]
@@ -45,17 +44,10 @@ impl DiscoveryArgs {
     /// Every fault at once.
     pub fn checked(&self) -> Result<DiscoveryConfig, Faults> {
         let mut check = Check::default();
-        let text = self.auth0.auth0_reserve.as_deref().map(str::trim);
-        let reserve = text.filter(|text| !text.is_empty()).and_then(|text| {
-            let reserve = Limit::Reserve.parse(text);
-            reserve
-                .map_err(|expected| check.fault("AUTH0_RESERVE", text, expected))
-                .ok()
-        });
         let config = DiscoveryConfig {
             database: self.database.check(&mut check),
             auth0: self.auth0.check(&mut check),
-            reserve,
+            reserve: self.auth0.reserve(&mut check),
             erasure_key: self.erasure.check(&mut check),
         };
         check.end(config)

@@ -28,6 +28,7 @@ mod streams;
 mod tenant;
 mod tenant_log;
 mod trim;
+mod verify;
 
 use check::Check;
 
@@ -57,6 +58,7 @@ pub use streams::{StreamLimits, StreamsArgs, StreamsConfig};
 pub use tenant::{TenantArgs, TenantConfig};
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
 pub use trim::{TrimArgs, TrimConfig};
+pub use verify::{VerifyConfig, VerifySettings};
 
 /// Checks the settings of a command that needs Postgres and NATS.
 pub fn check_parts(database: &DatabaseArgs, bus: &BusArgs) -> Result<(DatabaseConfig, BusConfig), Faults> {

@@ -2,7 +2,8 @@
 //!
 //! Owns finding them and setting them to 0. Must never change a count that is shown: one below 0 is shown as 0.
 
-use super::{Store, StoreError, Tx};
+use super::playlists::partitions;
+use super::{Store, StoreError, Tx, bases};
 
 /// Playlists handled in one transaction.
 const BATCH: i64 = 10_000;
@@ -50,6 +51,10 @@ impl Store {
             playlists
         );
         let forgiven = forgiven.execute(&mut tx).await?.rows_affected();
+        if forgiven > 0 {
+            let ids: Vec<&str> = playlists.iter().map(String::as_str).collect();
+            bases::forget(&mut tx, &partitions(&ids)).await?;
+        }
         tx.commit().await?;
         Ok(forgiven)
     }

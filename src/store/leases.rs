@@ -68,8 +68,8 @@ impl Claim {
 }
 
 /// Claims the `most` most urgent due users for `lease_for`; at most one user enqueued by records alone, and only with
-/// `by_record`. Claims none if no user is due, if the rules in force are not `rules`, or while the operator has paused
-/// rolekeeper.
+/// `by_record`. Claims none if no user is due, if the rules in force are not `rules`, while the operator has paused
+/// rolekeeper, or while counts are rebuilt.
 pub async fn claim(
     tx: &mut Tx<'_>,
     lease: Uuid,
@@ -88,6 +88,7 @@ pub async fn claim(
                    ORDER BY n.due_at LIMIT CASE WHEN level.priority = $4 THEN 1 ELSE $7::bigint END FOR UPDATE SKIP LOCKED
                ) AS due
                WHERE EXISTS (SELECT 1 FROM rules_in_force WHERE fingerprint = $3) AND NOT EXISTS (SELECT 1 FROM pause)
+                 AND NOT EXISTS (SELECT 1 FROM rebuild WHERE holds_until > now())
                LIMIT $7
            )
            UPDATE work_queue n SET lease = $1, lease_until = now() + $2::double precision * interval '1 second', force_fetch = false

@@ -60,3 +60,20 @@ pub(super) async fn fill(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<(), St
     .await?;
     Ok(())
 }
+
+/// Sums up these persons again, by the primary of their ids, while no fold runs.
+pub(super) async fn sum_again(tx: &mut Tx<'_>, users: &[&str]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO owner_totals (user_id, plays, generation)
+         SELECT d.user_id, (
+                 SELECT coalesce(sum(greatest(p.plays, 0)), 0)::bigint FROM playlists p
+                 WHERE p.owner_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = d.user_id) || d.user_id)
+                   AND NOT p.deleted), r.totals_generation
+         FROM UNNEST($1::text[]) AS d(user_id) CROSS JOIN rules_in_force r ORDER BY d.user_id
+         ON CONFLICT (user_id) DO UPDATE SET plays = excluded.plays, generation = excluded.generation",
+        users as &[&str]
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::acts::Naming;
 use super::said::Said;
-use super::{Store, StoreError, Tx, former_identities, named_letters, said};
+use super::{Store, StoreError, Tx, bases, former_identities, named_letters, said};
 use rolekeeper_domain::act::Act;
 
 /// Minimum length of an id at the identity provider that is searched for alone in messages; a shorter one would match
@@ -89,7 +89,15 @@ pub(super) async fn erase(
         sqlx::query!("DELETE FROM moves WHERE old_id = $1 OR new_id = $1", user),
         sqlx::query!("DELETE FROM users WHERE user_id = $1", user),
     ];
+    bases::forget_owner(tx, user).await?;
     let mut rows = named_letters::forget_recent(tx, &named).await?;
+    // Copies of rows that are counted below.
+    sqlx::query!(
+        "UPDATE playlist_base_counts SET owner_id = NULL WHERE owner_id = $1",
+        user
+    )
+    .execute(&mut *tx)
+    .await?;
     for query in queries {
         rows += query.execute(&mut *tx).await?.rows_affected();
     }
@@ -136,6 +144,7 @@ impl Store {
         let rows = sqlx::query!(
             r#"SELECT 'users' AS "table!", to_jsonb(t) AS "row!" FROM users t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'playlists', to_jsonb(t) FROM playlists t WHERE owner_id = ANY($1::text[])
+               UNION ALL SELECT 'playlist_base_counts', to_jsonb(t) FROM playlist_base_counts t WHERE owner_id = ANY($1::text[])
                UNION ALL SELECT 'owner_totals', to_jsonb(t) FROM owner_totals t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'work_queue', to_jsonb(t) FROM work_queue t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'gone_users', to_jsonb(t) FROM gone_users t WHERE user_id = ANY($1::text[])

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use super::playlist_lifecycles::Lifecycle;
 use super::{LockGuard, StoreError, Tx};
+use rolekeeper_domain::event;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::tally::Playlist;
 
@@ -182,10 +183,11 @@ pub async fn insert(
     plays: &[i64],
 ) -> Result<Vec<(String, i64)>, StoreError> {
     let rows = sqlx::query!(
-        r#"INSERT INTO playlists (playlist_id, plays) SELECT * FROM UNNEST($1::text[], $2::bigint[])
+        r#"INSERT INTO playlists (playlist_id, plays, partition) SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::smallint[])
            RETURNING playlist_id, key AS "key!""#,
         playlists as &[&str],
-        plays
+        plays,
+        &partitions(playlists)
     );
     let rows = rows.fetch_all(&mut *tx).await?;
     Ok(rows.into_iter().map(|row| (row.playlist_id, row.key)).collect())
@@ -256,8 +258,9 @@ pub async fn put(tx: &mut Tx<'_>, playlists: &[(&str, &Playlist, &Lifecycle)]) -
     let since: Vec<Option<i64>> = playlists.iter().map(|(.., life)| life.since_ns).collect();
     let changed: Vec<Option<i64>> = playlists.iter().map(|(.., life)| life.changed_ns).collect();
     sqlx::query!(
-        "INSERT INTO playlists (playlist_id, plays, deleted, owner_id, name, saved_again_ns, changed_ns)
-         SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::boolean[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
+        "INSERT INTO playlists (playlist_id, plays, deleted, owner_id, name, saved_again_ns, changed_ns, partition)
+         SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::boolean[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
+             $8::smallint[])
          ON CONFLICT (playlist_id) DO UPDATE
          SET plays = excluded.plays, deleted = excluded.deleted, owner_id = excluded.owner_id, name = excluded.name,
              saved_again_ns = coalesce(excluded.saved_again_ns, playlists.saved_again_ns),
@@ -268,14 +271,21 @@ pub async fn put(tx: &mut Tx<'_>, playlists: &[(&str, &Playlist, &Lifecycle)]) -
         &owners as &[Option<&str>],
         &names as &[Option<&str>],
         &since as &[Option<i64>],
-        &changed as &[Option<i64>]
+        &changed as &[Option<i64>],
+        &partitions(&ids)
     )
     .execute(&mut *tx)
     .await?;
     Ok(())
 }
 
-fn owner(value: String) -> Result<UserId<'static>, StoreError> {
+/// The partitions of these playlists in the stream.
+pub(super) fn partitions(playlists: &[&str]) -> Vec<i16> {
+    let partition = |id: &&str| i16::try_from(event::partition(id)).unwrap_or_default();
+    playlists.iter().map(partition).collect()
+}
+
+pub(super) fn owner(value: String) -> Result<UserId<'static>, StoreError> {
     UserId::parse(value.clone()).map_err(|_| StoreError::Inconsistent {
         table: "playlists",
         column: "owner_id",

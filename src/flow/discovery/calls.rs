@@ -23,7 +23,7 @@ const JOBS_APART: Duration = Duration::from_secs(2);
 const LIMITED_WAIT: Duration = Duration::from_secs(10);
 
 /// Makes calls.
-pub(super) struct Calls {
+pub(in crate::flow) struct Calls {
     rate_limiter: Arc<RateLimiter>,
     /// Calls about jobs have a rate limit of their own.
     jobs_apart: bool,
@@ -32,13 +32,13 @@ pub(super) struct Calls {
 
 /// The bucket that pays for a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paid {
+pub(in crate::flow) enum Paid {
     Users,
     Jobs,
 }
 
 impl Calls {
-    pub(super) fn new(rate_limiter: Arc<RateLimiter>, jobs_apart: bool, report: Report) -> Self {
+    pub(in crate::flow) fn new(rate_limiter: Arc<RateLimiter>, jobs_apart: bool, report: Report) -> Self {
         Self {
             rate_limiter,
             jobs_apart,
@@ -47,7 +47,11 @@ impl Calls {
     }
 
     /// Makes a call, and repeats it while Auth0 fails.
-    pub(super) async fn make<T>(&self, paid: Paid, call: impl AsyncFn() -> Reply<T>) -> Result<T, CallError> {
+    pub(in crate::flow) async fn make<T>(
+        &self,
+        paid: Paid,
+        call: impl AsyncFn() -> Reply<T>,
+    ) -> Result<T, CallError> {
         let mut failures = 0;
         loop {
             let Reply { result, rate, .. } = self.once(paid, &call).await;

@@ -4,11 +4,11 @@
 //! holder, whose profile the worker reads later like any other. Must never write at Auth0, nor adopt a holder; and never use the
 //! share of the rate limit that the worker needs.
 
-mod calls;
+pub(super) mod calls;
 mod error;
 mod export;
 mod judge;
-mod progress;
+pub(super) mod progress;
 mod search;
 
 use std::sync::Arc;

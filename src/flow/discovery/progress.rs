@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_secs(2);
 
 /// Takes lines.
 #[derive(Clone)]
-pub(super) struct Report {
+pub(in crate::flow) struct Report {
     line: fn(&str),
     said_at: Arc<Mutex<Option<Instant>>>,
 }
@@ -24,7 +24,7 @@ pub(super) struct Progress {
 }
 
 impl Report {
-    pub(super) fn new(line: fn(&str)) -> Self {
+    pub(in crate::flow) fn new(line: fn(&str)) -> Self {
         Self {
             line,
             said_at: Arc::default(),

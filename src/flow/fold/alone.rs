@@ -12,6 +12,8 @@ use super::done::Done;
 use super::leadership::{Hand, Leadership, LeadershipError};
 use super::prefetch::{Batch, Position};
 use super::progress::COMMIT_TIMEOUT;
+use super::replaced;
+use super::source::Source;
 use crate::bus::{Stored, Which};
 use crate::store::cursor_advance::{self, Move};
 use crate::store::{CHECK_EVERY, DeadLetter, LockGuard, StoreError, dead_letters, fold_starts};
@@ -185,6 +187,9 @@ impl Leadership<'_> {
             if refused && !has_room {
                 // So many messages cannot all be faulty, and without a letter they would be lost.
                 return Err(LeadershipError::TooManyRefused(letter.detail.clone()));
+            }
+            if self.fold.source == Source::AppEvents {
+                replaced::buried(&mut tx, stored).await?;
             }
             Ok(tx.commit().await.map_err(StoreError::from)?)
         };

@@ -11,6 +11,7 @@ use super::dead_letter::dead_letter;
 use super::done::Done;
 use super::key_cache::KeyCache;
 use super::playlist_lifecycles::{self, PlaylistLifecycles};
+use super::replaced::Replacements;
 use super::{dedup, increments};
 use crate::bus::{APP_EVENTS, Message};
 use crate::store::cursor_advance::Move;
@@ -118,9 +119,12 @@ pub(super) async fn fold(
 ) -> Result<Done, StoreError> {
     let messages = batch.len() as u64;
     let Batch { mut read, mut dead } = batch;
-    let erased = drop_erased(tx, &mut read, key).await?;
+    let mut replacements = Replacements::default();
+    let erased = drop_erased(tx, &mut read, key, &mut replacements).await?;
     let duplicates = match partitions {
-        Some(partitions) => dedup::drop_duplicates(tx, &mut read, &mut dead, partitions).await?,
+        Some(partitions) => {
+            dedup::drop_duplicates(tx, (&mut read, &mut dead), partitions, &mut replacements).await?
+        }
         None => 0,
     };
     let lifecycles = match partitions {
@@ -136,7 +140,9 @@ pub(super) async fn fold(
         let mut fresh = playlists::retract(tx, &ids).await?;
         fresh.retain(|id| !lifecycles.past.contains(id));
         tally::void_duplicates(&mut read.events, &fresh);
+        replacements.note(&read, |event| matches!(event.kind, EventKind::Duplicate));
     }
+    replacements.keep(tx).await?;
     let sums = tally::tally(&read.events);
     let mut touched = save_and_delete(tx, &read, &sums).await?;
     // Of plays alone the next statement returns the primaries too.
@@ -195,7 +201,12 @@ async fn below_zero(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
 /// Drops events that name an erased person as an owner; returns their number. If the playlist has another owner, the
 /// event becomes a deletion: the playlist is no longer theirs either. Only in that case does an event name a user who
 /// is not erased.
-async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>) -> Result<u64, StoreError> {
+async fn drop_erased(
+    tx: &mut Tx<'_>,
+    read: &mut Read,
+    key: Option<&ErasureKey>,
+    replacements: &mut Replacements,
+) -> Result<u64, StoreError> {
     let owner = |event: &Event<'_>| match &event.kind {
         EventKind::Saved { owner, .. } => Some(owner.as_str().to_owned()),
         _ => None,
@@ -218,9 +229,10 @@ async fn drop_erased(tx: &mut Tx<'_>, read: &mut Read, key: Option<&ErasureKey>)
         .map(|(id, _)| (*id).to_owned())
         .collect();
     let mut dropped = 0;
-    for event in &mut read.events {
+    for (event, seq) in read.events.iter_mut().zip(&read.seqs) {
         if is_erased(event) {
             let has_owner = owned.remove(event.playlist.as_str());
+            replacements.add(event, *seq, has_owner);
             event.kind = if has_owner {
                 EventKind::Deleted { owner: None }
             } else {

@@ -6,6 +6,7 @@
 use tracing::warn;
 
 use super::affected_users::Read;
+use super::replaced::Replacements;
 use crate::bus::Message;
 use crate::store::{LockGuard, StoreError, Tx, event_ids};
 use rolekeeper_domain::dedup_window::{self, DedupWindow, Partition};
@@ -53,9 +54,9 @@ pub(super) async fn prepare(
 /// id becomes a dead letter. Returns the number of duplicates.
 pub(super) async fn drop_duplicates(
     tx: &mut Tx<'_>,
-    read: &mut Read,
-    dead: &mut Vec<(Message, Reject)>,
+    (read, dead): (&mut Read, &mut Vec<(Message, Reject)>),
     partitions: &[Partition],
+    replacements: &mut Replacements,
 ) -> Result<u64, StoreError> {
     let verdicts = judge(tx, read, partitions).await?;
     let rejects: Vec<Option<Reject>> = read
@@ -69,6 +70,11 @@ pub(super) async fn drop_duplicates(
         })
         .collect();
     let keep: Vec<bool> = verdicts.iter().map(|verdict| *verdict == Verdict::New).collect();
+    for ((event, seq), kept) in read.events.iter().zip(&read.seqs).zip(&keep) {
+        if !kept {
+            replacements.add(event, *seq, false);
+        }
+    }
     let out = read.retain(&keep);
     let dropped = out.len() as u64;
     let conflicts: Vec<_> = out

@@ -11,10 +11,11 @@ use time::OffsetDateTime;
 use super::app_events;
 use super::auth0_logs::{self, Own};
 use super::key_cache::KeyCache;
+use super::replaced;
 use crate::bus::{AUTH0_LOGS, Bus, BusError, Message, Stored, Which};
 use crate::store::{
-    Fault, Handled, Letter, LetterKey, Store, StoreError, Tx, event_ids, kept_letters, playlist_lifecycles,
-    playlists,
+    Fault, Handled, Letter, LetterKey, Store, StoreError, Tx, bases, event_ids, kept_letters,
+    playlist_lifecycles, playlists,
 };
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::dedup_window::{self, Partition};
@@ -206,6 +207,8 @@ impl<'a> Requeue<'a> {
             Ok(partitions) => partitions,
             Err(why) => return Ok(Effect::Refused(why)),
         };
+        // The message has its effect at another place than its own.
+        bases::forget(tx, &[replaced::partition(&event)]).await?;
         let key = self.store.erasure_key();
         let done =
             app_events::fold(tx, batch, &self.rules, key, partitions.as_deref(), &mut self.keys).await?;

@@ -1,8 +1,8 @@
 //! Removes folded messages from a stream, so that they do not fill it.
 //!
 //! Owns when that happens, and the measurement of the remaining room. Must never remove a message unless this stream is
-//! the one to which the cursor in Postgres belongs, nor a message that a promoted replica may fold again or that the
-//! duplicate window still needs.
+//! the one to which the cursor in Postgres belongs, nor a message that a promoted replica may fold again, that the
+//! duplicate window still needs, or that came after the oldest base.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use super::bases::{self, Wanted};
 use super::leadership::LeadershipError;
 use super::source::Source;
 use super::stage::Fold;
@@ -37,6 +38,7 @@ pub(super) fn spawn(fold: &Fold) -> JoinSet<()> {
         begun: Instant::now(),
         growth: Growth::default(),
         full: false,
+        forgotten_to: 0,
     };
     let mut task = JoinSet::new();
     task.spawn(trim.run());
@@ -48,6 +50,8 @@ struct Trim {
     begun: Instant,
     growth: Growth,
     full: bool,
+    /// Numbers of replaced messages before this sequence are removed.
+    forgotten_to: i64,
 }
 
 impl Trim {
@@ -91,7 +95,15 @@ impl Trim {
         let Some(known) = known else { return Ok(()) };
         let seen = self.see(&room, &known).await?;
         self.show(&room, &seen);
-        let Some(first) = seen.first_to_stay().filter(|_| !room.state.denies_purge) else {
+        let wanted = Wanted {
+            first: seen.first_to_stay().filter(|_| !room.state.denies_purge),
+            left: seen.left(),
+            cursor: known.cursor.last_seq,
+        };
+        let for_bases = bases::renew(&self.fold, wanted).await?;
+        self.forget_replaced(&room).await?;
+        let first = wanted.first.map(|first| first.min(for_bases));
+        let Some(first) = first.filter(|first| *first > room.state.first_seq) else {
             return Ok(());
         };
         // While a loss stands the operator may want to fold the remaining messages again.
@@ -124,6 +136,16 @@ impl Trim {
         let rows = fold.store.forget(Retained::Retractions, kept).await?;
         if rows > 0 {
             debug!(rows, "removed retractions that are older than the stream");
+        }
+        Ok(())
+    }
+
+    /// Removes the numbers of replaced messages that the stream no longer has.
+    async fn forget_replaced(&mut self, room: &Room) -> Result<(), LeadershipError> {
+        let first_seq = room.state.first_seq.cast_signed();
+        if self.fold.source == Source::AppEvents && self.forgotten_to != first_seq {
+            self.fold.store.forget_replaced(first_seq).await?;
+            self.forgotten_to = first_seq;
         }
         Ok(())
     }

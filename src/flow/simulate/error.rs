@@ -3,6 +3,7 @@
 //! Owns their texts.
 
 use crate::bus::BusError;
+use crate::flow::kept::KeptError;
 use crate::store::StoreError;
 
 /// The reason why a simulation failed.
@@ -14,14 +15,9 @@ pub enum SimulateError {
     /// JetStream failed.
     #[error(transparent)]
     Bus(#[from] BusError),
-    /// The stream could not be read.
-    #[error("APP_EVENTS cannot be read from message {from} on: {why}")]
-    Read {
-        /// The next message.
-        from: u64,
-        /// Text of the last error.
-        why: String,
-    },
+    /// The stream could not be read, or the stop was requested.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// The counts belong to another stream.
     #[error(
         "the stream APP_EVENTS was created again since the fold counted, so the present counts do not follow from it: start a worker, \
@@ -31,7 +27,4 @@ pub enum SimulateError {
     /// Messages were removed between the two passes.
     #[error("the stream was trimmed while it was read: run the command again")]
     Trimmed,
-    /// The stop was requested.
-    #[error("interrupted: nothing was changed; run the command again")]
-    Interrupted,
 }

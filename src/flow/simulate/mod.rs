@@ -5,7 +5,6 @@
 
 mod erased;
 mod error;
-mod kept;
 mod not_known;
 mod pass;
 mod present;
@@ -18,10 +17,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::{APP_EVENTS, Bus, From, Room};
+use crate::flow::kept::Kept;
 use crate::store::Store;
 use erased::Erased;
 pub use error::SimulateError;
-use kept::Kept;
 use not_known::NotKnown;
 use pass::Pass;
 pub use pass::Window;

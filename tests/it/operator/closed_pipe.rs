@@ -16,6 +16,7 @@ async fn a_closed_pipe_ends_no_command() {
         "pins",
         "plan --all",
         "rules show",
+        "verify",
     ] {
         let arguments: Vec<&str> = read.split(' ').collect();
         assert!(world.unread(&arguments).await, "{read}");

@@ -46,3 +46,4 @@ mod secret_files;
 mod simulate;
 mod tenant_binding;
 mod tenant_move;
+mod verify;

@@ -20,7 +20,7 @@ const BEYOND: &str = "SELECT c.relname, privilege FROM pg_class c
     WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace AND has_function_privilege('rolekeeper_read', p.oid, 'EXECUTE')";
 
 /// The commands that only read Postgres.
-const READS: [&[&str]; 13] = [
+const READS: [&[&str]; 14] = [
     &["explain", ANN],
     &["explain", ANN, "--json"],
     &["plan", "--all"],
@@ -34,6 +34,7 @@ const READS: [&[&str]; 13] = [
     &["limits"],
     &["tenant"],
     &["rules", "show"],
+    &["verify", "--counts"],
 ];
 
 #[tokio::test]

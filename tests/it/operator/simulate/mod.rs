@@ -50,7 +50,7 @@ fn crossings(user: &Value) -> Vec<Crossing> {
 
 impl World {
     /// Removes the messages before this sequence, as trimming does.
-    async fn trim_before(&self, seq: u64) {
+    pub(in crate::operator) async fn trim_before(&self, seq: u64) {
         let stream = self.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
         stream.purge().sequence(seq).await.expect("it is trimmed");
     }

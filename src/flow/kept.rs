@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::error::SimulateError;
+use super::backoff::Reconnect;
 use crate::bus::{APP_EVENTS, Bus, Message, ReadError, Reader};
-use crate::flow::backoff::Reconnect;
 
 /// Messages of one pull request, and of one batch.
 const BATCH: usize = 2_000;
@@ -20,9 +19,27 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// Failures in a row after which the pass ends.
 const FAILURES: u32 = 8;
 
+/// The reason why a pass ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// The stream could not be read.
+    #[error("APP_EVENTS cannot be read from message {from} on: {why}")]
+    Read {
+        /// The next message.
+        from: u64,
+        /// Text of the last error.
+        why: String,
+    },
+    /// The stop was requested.
+    #[error("interrupted: nothing was changed; run the command again")]
+    Interrupted,
+}
+
 /// The messages of one pass.
 pub(super) struct Kept<'a> {
     bus: &'a Bus,
+    /// Subjects to read; all without one.
+    filter: Option<String>,
     reader: Option<Reader>,
     /// The next message, and the last one.
     next: u64,
@@ -37,6 +54,7 @@ impl<'a> Kept<'a> {
     pub(super) fn new(bus: &'a Bus, (first, last): (u64, u64), stop: CancellationToken) -> Self {
         Self {
             bus,
+            filter: None,
             reader: None,
             next: first,
             last,
@@ -47,12 +65,17 @@ impl<'a> Kept<'a> {
         }
     }
 
+    /// The same, of the subjects that the filter names.
+    pub(super) fn of(self, filter: Option<String>) -> Self {
+        Self { filter, ..self }
+    }
+
     /// The next messages; none after the last one.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<Message>>, SimulateError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Message>>, KeptError> {
         while self.next <= self.last {
             let stop = self.stop.clone();
             let read = stop.run_until_cancelled(self.read()).await;
-            match read.ok_or(SimulateError::Interrupted)? {
+            match read.ok_or(KeptError::Interrupted)? {
                 Ok(mut batch) => {
                     let ends = batch.last().is_none_or(|last| last.pending == 0);
                     batch.retain(|message| message.seq <= self.last);
@@ -81,30 +104,34 @@ impl<'a> Kept<'a> {
         let reader = match &mut self.reader {
             Some(reader) => reader,
             none => {
-                let reader = self.bus.reader(APP_EVENTS, self.next, self.pull);
+                let filter = self.filter.as_deref();
+                let reader = self.bus.reader_of(APP_EVENTS, filter, self.next, self.pull);
                 let reader = Box::pin(reader).await;
                 none.insert(reader.map_err(|why| ReadError::Ended(why.to_string()))?)
             }
         };
+        if reader.waiting() == 0 {
+            return Ok(Vec::new());
+        }
         let read = reader.next_batch(BATCH, BATCH_BYTES);
         let read = tokio::time::timeout(WITHIN, read).await;
         read.unwrap_or_else(|_| Err(ReadError::Ended("no message arrived in 30 s".to_owned())))
     }
 
-    async fn failed(&mut self, why: &ReadError) -> Result<(), SimulateError> {
+    async fn failed(&mut self, why: &ReadError) -> Result<(), KeptError> {
         self.close().await;
         if let ReadError::BatchTooLarge(most) = why {
             self.pull = *most;
         }
         self.failures += 1;
         if self.failures >= FAILURES {
-            return Err(SimulateError::Read {
+            return Err(KeptError::Read {
                 from: self.next,
                 why: why.to_string(),
             });
         }
         let wait = tokio::time::sleep(self.delays.next_delay());
         let waited = self.stop.run_until_cancelled(wait).await;
-        waited.ok_or(SimulateError::Interrupted)
+        waited.ok_or(KeptError::Interrupted)
     }
 }

@@ -1,0 +1,108 @@
+//! `rolekeeper rebuild`: counts again from the bases, and corrects the stored counts that differ.
+//!
+//! Owns the arguments and the text of the result. Must never correct without a reason of the operator.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::interrupt::Interrupt;
+use super::output::{remark, say};
+use super::progress::Progress;
+use super::verify::{not_checked, partitions};
+use crate::app;
+use crate::config::{BusArgs, ByArgs, DatabaseArgs, check_parts};
+use crate::flow::rebuild::{Rebuild, Rebuilt};
+use crate::flow::recount::Recounter;
+use rolekeeper_domain::event::PARTITIONS;
+
+/// Counts each partition again from its base, and corrects the playlists whose stored count, owner or deletion differs, each partition
+/// in one transaction. Their owners are enqueued, so that their roles follow. No attempt begins meanwhile; counting goes on. Where
+/// nothing was wrong nothing changes. After an interruption, or a kill, run it again: corrected partitions stay corrected.
+#[derive(Args, Debug)]
+pub(super) struct RebuildArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    bus: BusArgs,
+    /// One partition alone, from 0 to 63
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i16).range(0..i64::from(PARTITIONS)))]
+    partition: Option<i16>,
+    #[command(flatten)]
+    by: ByArgs,
+    /// The reason; stored with the act, see `rolekeeper acts`
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    why: String,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: RebuildArgs) -> Result<ExitCode> {
+    let RebuildArgs {
+        database,
+        bus,
+        partition,
+        by,
+        why,
+        json,
+    } = args;
+    let (database, bus) = check_parts(&database, &bus)?;
+    let store = app::connect(&database).await?;
+    store.check_schema().await?;
+    let in_force = store.rules_in_force().await?;
+    let in_force = in_force.context("no rules are in force: no worker has been started yet")?;
+    let (stop, mut interrupt) = (CancellationToken::new(), Interrupt::catch()?);
+    let rebuild = Rebuild {
+        recounter: Recounter {
+            store: &store,
+            bus: &app::bus(&bus).await?,
+            stop: stop.clone(),
+        },
+        rules: in_force.rules,
+        act: by.act("rebuild", json!({"partition": partition}), Some(why)),
+    };
+    let partitions = partitions(partition);
+    let mut progress = Progress::new("partitions", Some(partitions.len() as u64));
+    let rebuilt = {
+        let rebuilt = rebuild.run(&partitions, |done| progress.at(done));
+        tokio::pin!(rebuilt);
+        tokio::select! {
+            rebuilt = &mut rebuilt => rebuilt,
+            () = interrupt.requested() => {
+                stop.cancel();
+                rebuilt.await
+            }
+        }
+    };
+    progress.clear();
+    let rebuilt = rebuilt?;
+    if json {
+        say!("{}", serde_json::to_string_pretty(&rebuilt)?);
+    } else {
+        say!("{}", shown(&rebuilt));
+    }
+    if rebuilt.not_rebuilt.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    remark!("{}", not_checked(&rebuilt.not_rebuilt).trim_end());
+    Ok(ExitCode::FAILURE)
+}
+
+fn shown(rebuilt: &Rebuilt) -> String {
+    let Rebuilt {
+        partitions,
+        playlists,
+        corrected,
+        ..
+    } = rebuilt;
+    let counted = format!("{playlists} playlists in {partitions} partitions were counted again");
+    match corrected {
+        0 => format!("{counted}: nothing differed, and nothing was changed"),
+        corrected => format!("{counted}: {corrected} were corrected, and their owners enqueued"),
+    }
+}

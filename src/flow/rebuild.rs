@@ -1,0 +1,196 @@
+//! The run of `rolekeeper rebuild`: counts each partition again and corrects what differs.
+//!
+//! Owns the hold of attempts, and that a partition is compared until nothing differs. Must never leave the hold behind, nor correct a
+//! partition in part.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tracing::debug;
+use uuid::Uuid;
+
+use super::kept::KeptError;
+use super::recount::{Checked, RecountError, Recounted, Recounter};
+use super::verify::NotChecked;
+use crate::store::{Store, StoreError};
+use rolekeeper_domain::act::Act;
+use rolekeeper_domain::rule::Rules;
+
+/// How long the hold lasts where this process is killed.
+const HOLD: Duration = Duration::from_secs(30);
+/// Interval at which it is renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// Longest wait for the end of a run that was killed.
+const FREE_WITHIN: Duration = Duration::from_secs(35);
+/// Longest wait for the end of attempts in flight: longer than any lease.
+const ATTEMPTS_END_WITHIN: Duration = Duration::from_mins(3);
+const POLL: Duration = Duration::from_millis(200);
+/// Comparisons of a partition. Each one corrects all that differed at its time; what still differs then came meanwhile.
+const ROUNDS: u32 = 10;
+
+/// Corrects counts.
+pub struct Rebuild<'a> {
+    /// Counts again.
+    pub recounter: Recounter<'a>,
+    /// The rules in force.
+    pub rules: Rules,
+    /// The act, without the partition.
+    pub act: Act,
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Rebuilt {
+    /// Partitions that were counted again.
+    pub partitions: u64,
+    /// Playlists in them.
+    pub playlists: u64,
+    /// Playlists whose stored state was corrected.
+    pub corrected: u64,
+    /// Partitions that could not be counted again.
+    pub not_rebuilt: Vec<NotChecked>,
+}
+
+/// The reason why a run ended early. Partitions that were corrected stay corrected.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// The partition could not be counted again.
+    #[error(transparent)]
+    Recount(#[from] RecountError),
+    /// Postgres failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another run is under way.
+    #[error("another `rolekeeper rebuild` is under way: nothing was changed")]
+    Running,
+    /// Attempts do not end.
+    #[error("attempts in flight did not end within 3 minutes: nothing was changed; run the command again")]
+    AttemptsInFlight,
+    /// The cursor or the rules were changed meanwhile.
+    #[error(
+        "the operator has set the cursor, or other rules came into force: this partition was not changed; run the command again"
+    )]
+    OtherCursor,
+    /// The comparison does not come to an end.
+    #[error(
+        "partition {0} still differs after {ROUNDS} corrections: another client of Postgres changes its counts"
+    )]
+    NoEnd(i16),
+}
+
+impl Rebuild<'_> {
+    /// Corrects these partitions; `progress` is called with the number of partitions done so far.
+    ///
+    /// # Errors
+    /// A partition could not be corrected. Those before it are.
+    pub async fn run(
+        &self,
+        partitions: &[i16],
+        mut progress: impl FnMut(u64),
+    ) -> Result<Rebuilt, RebuildError> {
+        let (store, run) = (self.recounter.store, Uuid::now_v7());
+        self.hold(run).await?;
+        let keeping = keep_hold(store.clone(), run);
+        let rebuilt = self.all(partitions, &mut progress).await;
+        drop(keeping);
+        store.end_rebuild(run).await?;
+        let rebuilt = rebuilt?;
+        if rebuilt.corrected == 0 {
+            let outcome = format!("nothing differed in {} partitions", rebuilt.partitions);
+            store.acted(&self.act, &outcome).await?;
+        }
+        Ok(rebuilt)
+    }
+
+    async fn all(&self, partitions: &[i16], progress: &mut impl FnMut(u64)) -> Result<Rebuilt, RebuildError> {
+        self.attempts_end().await?;
+        let mut rebuilt = Rebuilt::default();
+        for (done, partition) in (1..).zip(partitions) {
+            self.one(*partition, &mut rebuilt).await?;
+            progress(done);
+        }
+        Ok(rebuilt)
+    }
+
+    async fn one(&self, partition: i16, rebuilt: &mut Rebuilt) -> Result<(), RebuildError> {
+        let mut act = self.act.clone();
+        act.arguments = json!({"partition": partition});
+        for round in 0..ROUNDS {
+            let recounted = match self.recounter.partition(partition, &mut |_| {}).await? {
+                Checked::Yes(recounted) => recounted,
+                Checked::No(why) => {
+                    rebuilt.not_rebuilt.push(NotChecked { partition, why });
+                    return Ok(());
+                }
+            };
+            let Recounted {
+                playlists,
+                epoch,
+                differences,
+                ..
+            } = recounted;
+            if round == 0 {
+                rebuilt.partitions += 1;
+                rebuilt.playlists += playlists;
+            }
+            if differences.is_empty() {
+                return Ok(());
+            }
+            let mended = self
+                .recounter
+                .store
+                .mend(&differences, (&self.rules, epoch), &act)
+                .await?;
+            let mended = mended.ok_or(RebuildError::OtherCursor)?;
+            rebuilt.corrected += mended.playlists;
+        }
+        Err(RebuildError::NoEnd(partition))
+    }
+
+    /// Begins the hold, once that of a run that was killed has ended.
+    async fn hold(&self, run: Uuid) -> Result<(), RebuildError> {
+        let began = Instant::now();
+        while !self.recounter.store.hold_for_rebuild(run, HOLD).await? {
+            if began.elapsed() >= FREE_WITHIN {
+                return Err(RebuildError::Running);
+            }
+            self.wait().await?;
+        }
+        Ok(())
+    }
+
+    async fn wait(&self) -> Result<(), RebuildError> {
+        let waited = self.recounter.stop.run_until_cancelled(sleep(POLL)).await;
+        Ok(waited.ok_or(RecountError::Kept(KeptError::Interrupted))?)
+    }
+
+    /// Waits until no attempt decides by the counts as they are.
+    async fn attempts_end(&self) -> Result<(), RebuildError> {
+        let began = Instant::now();
+        while self.recounter.store.attempts_in_flight().await? > 0 {
+            if began.elapsed() >= ATTEMPTS_END_WITHIN {
+                return Err(RebuildError::AttemptsInFlight);
+            }
+            self.wait().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Renews the hold until it is dropped. Without a renewal attempts begin again, which does no harm: each partition is corrected
+/// in one transaction.
+fn keep_hold(store: Store, run: Uuid) -> JoinSet<()> {
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        loop {
+            sleep(RENEW_EVERY).await;
+            if let Err(why) = store.hold_for_rebuild(run, HOLD).await {
+                debug!("the hold of attempts was not renewed: {why}");
+            }
+        }
+    });
+    task
+}

@@ -1,0 +1,181 @@
+//! Table `rebuild`, and the correction of counts that differ from the events.
+//!
+//! Owns that no attempt begins meanwhile, and that the counts of a partition, the sums of their owners and the entries of the work
+//! queue change in one transaction. Must never undo an event that was folded since the comparison.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::recount::locked;
+use super::{
+    Channel, Enqueue, Priority, Store, StoreError, Tx, acts, identities, kept_letters, owner_totals,
+    playlists, work_queue,
+};
+use rolekeeper_domain::act::Act;
+use rolekeeper_domain::ids::UserId;
+use rolekeeper_domain::replay::{Difference, Life};
+use rolekeeper_domain::rule::Rules;
+
+/// Rows changed with one statement.
+const AT_ONCE: usize = 5_000;
+
+/// The result of a correction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mended {
+    /// Playlists whose stored state was changed. A later message saved or deleted the others: compare them again.
+    pub playlists: u64,
+    /// Users who were enqueued.
+    pub users: u64,
+}
+
+impl Store {
+    /// Lets no attempt begin for `lasting`, or extends that. Returns false, and does nothing, while another run holds.
+    pub async fn hold_for_rebuild(&self, run: Uuid, lasting: Duration) -> Result<bool, StoreError> {
+        let held = sqlx::query_scalar!(
+            r#"INSERT INTO rebuild AS r (run, holds_until) VALUES ($1, now() + $2::double precision * interval '1 second')
+               ON CONFLICT (only_row) DO UPDATE SET run = excluded.run, holds_until = excluded.holds_until
+               WHERE r.run = excluded.run OR r.holds_until < now()
+               RETURNING true AS "held!""#,
+            run,
+            lasting.as_secs_f64()
+        );
+        Ok(held.fetch_optional(&self.pool).await?.is_some())
+    }
+
+    /// Ends that.
+    pub async fn end_rebuild(&self, run: Uuid) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query!("DELETE FROM rebuild WHERE run = $1", run)
+            .execute(&mut tx)
+            .await?;
+        Channel::WorkQueue.send(&mut tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Number of attempts in flight.
+    pub async fn attempts_in_flight(&self) -> Result<i64, StoreError> {
+        let count =
+            sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM work_queue WHERE lease_until > now()"#);
+        Ok(count.fetch_one(&self.pool).await?)
+    }
+
+    /// Corrects playlists of one partition in one transaction, while no fold runs, and enqueues their owners. Returns nothing, and
+    /// changes nothing, if the operator has set the cursor since, or other rules came into force.
+    pub async fn mend(
+        &self,
+        differences: &[Difference],
+        (rules, epoch): (&Rules, i64),
+        act: &Act,
+    ) -> Result<Option<Mended>, StoreError> {
+        let mut tx = self.begin().await?;
+        let stopped = kept_letters::stop_folds(&mut tx, "APP_EVENTS", &rules.fingerprint()).await?;
+        if stopped != Some((epoch, true)) {
+            return Ok(None);
+        }
+        // No link of accounts changes sums and owners meanwhile.
+        identities::serialize(&mut tx).await?;
+        let (mut mended, mut owners) = (Mended::default(), BTreeSet::new());
+        for some in differences.chunks(AT_ONCE) {
+            let rows = changed(&mut tx, some, &mut owners).await?;
+            mended.playlists += rows.len() as u64;
+            put(&mut tx, &rows).await?;
+        }
+        mended.users = self.enqueue_owners(&mut tx, owners, rules).await?;
+        if mended.playlists > 0 {
+            let outcome = format!(
+                "{} playlists corrected, {} users enqueued",
+                mended.playlists, mended.users
+            );
+            acts::keep(&mut tx, act, &outcome).await?;
+        }
+        tx.commit().await?;
+        Ok(Some(mended))
+    }
+
+    /// Sums up the owners again where a rule needs their sums, and enqueues them.
+    async fn enqueue_owners(
+        &self,
+        tx: &mut Tx<'_>,
+        owners: BTreeSet<String>,
+        rules: &Rules,
+    ) -> Result<u64, StoreError> {
+        let ids: Vec<&str> = owners.iter().map(String::as_str).collect();
+        let primaries = identities::primaries(tx, &ids).await?;
+        let persons = ids
+            .iter()
+            .map(|id| primaries.get(*id).map_or(*id, String::as_str));
+        let persons: BTreeSet<&str> = persons.collect();
+        let persons: Vec<&str> = persons.into_iter().collect();
+        if rules.need_totals() {
+            owner_totals::sum_again(tx, &persons).await?;
+        }
+        let entry = |user: &&str| Enqueue {
+            user: (*user).to_owned(),
+            priority: Priority::Revoke,
+            force_fetch: false,
+            cause: None,
+            flapping: false,
+        };
+        let mut entries: Vec<Enqueue> = persons.iter().map(entry).collect();
+        work_queue::enqueue(tx, &mut entries).await?;
+        Ok(persons.len() as u64)
+    }
+}
+
+/// The new state of the playlists that can be corrected; their owners before and after go to `owners`.
+async fn changed<'d>(
+    tx: &mut Tx<'_>,
+    differences: &'d [Difference],
+    owners: &mut BTreeSet<String>,
+) -> Result<Vec<(&'d str, Life)>, StoreError> {
+    let ids: Vec<&str> = differences.iter().map(|one| one.id.as_str()).collect();
+    let now = locked(tx, &ids).await?;
+    let unknown = Life::default();
+    let mut rows = Vec::new();
+    for one in differences {
+        let now = now.get(&one.id).unwrap_or(&unknown);
+        let Some(mended) = one.mended(now) else { continue };
+        let both = [now, &mended]
+            .into_iter()
+            .filter_map(|life| life.playlist.owner.as_ref());
+        owners.extend(both.map(|owner| owner.as_str().to_owned()));
+        rows.push((one.id.as_str(), mended));
+    }
+    Ok(rows)
+}
+
+/// Writes the state of playlists; their names stay.
+async fn put(tx: &mut Tx<'_>, rows: &[(&str, Life)]) -> Result<(), StoreError> {
+    let ids: Vec<&str> = rows.iter().map(|(id, _)| *id).collect();
+    let of = |life: &Life| life.playlist.plays;
+    let plays: Vec<i64> = rows.iter().map(|(_, life)| of(life)).collect();
+    let deleted: Vec<bool> = rows.iter().map(|(_, life)| life.playlist.deleted).collect();
+    let owner = |life: &Life| {
+        life.playlist
+            .owner
+            .as_ref()
+            .map(|owner: &UserId<'_>| owner.as_str().to_owned())
+    };
+    let owners: Vec<Option<String>> = rows.iter().map(|(_, life)| owner(life)).collect();
+    let since: Vec<Option<i64>> = rows.iter().map(|(_, life)| life.saved_again_ns).collect();
+    let changed: Vec<Option<i64>> = rows.iter().map(|(_, life)| life.changed_ns).collect();
+    sqlx::query!(
+        "INSERT INTO playlists (playlist_id, plays, deleted, owner_id, saved_again_ns, changed_ns, partition)
+         SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::boolean[], $4::text[], $5::bigint[], $6::bigint[], $7::smallint[])
+         ON CONFLICT (playlist_id) DO UPDATE
+         SET plays = excluded.plays, deleted = excluded.deleted, owner_id = excluded.owner_id,
+             saved_again_ns = excluded.saved_again_ns, changed_ns = excluded.changed_ns",
+        &ids as &[&str],
+        &plays,
+        &deleted,
+        &owners as &[Option<String>],
+        &since as &[Option<i64>],
+        &changed as &[Option<i64>],
+        &playlists::partitions(&ids)
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}

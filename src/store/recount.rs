@@ -1,0 +1,110 @@
+//! The data from which a partition is counted again: its base, its present counts, and what the fold did with single messages.
+//!
+//! Owns that all of it is of one moment. Must never read more than one partition at a time, nor write.
+
+use std::collections::HashMap;
+
+use super::{Base, Cursor, Store, StoreError, Tx, bases, history, playlists, replaced_events};
+use rolekeeper_domain::replay::Life;
+use rolekeeper_domain::tally::Playlist;
+
+/// A partition at one moment.
+#[derive(Debug)]
+pub struct Counted {
+    /// The cursor that the counts belong to.
+    pub cursor: Cursor,
+    /// Its base; none without one that belongs to the cursor.
+    pub base: Option<Base>,
+    /// The playlists at the base.
+    pub before: Vec<(String, Life)>,
+    /// The playlists now.
+    pub now: Vec<(String, Life)>,
+    /// Messages since the base that were counted otherwise than they read; true for those that deleted their playlist.
+    pub replaced: HashMap<u64, bool>,
+}
+
+/// A row of either table.
+struct Row {
+    playlist_id: String,
+    plays: i64,
+    deleted: bool,
+    owner_id: Option<String>,
+    saved_again_ns: Option<i64>,
+    changed_ns: Option<i64>,
+}
+
+impl Store {
+    /// Reads a partition; none before the first start of the fold.
+    ///
+    /// # Errors
+    /// Postgres does not respond.
+    pub async fn partition(&self, partition: i16) -> Result<Option<Counted>, StoreError> {
+        let mut tx = self.begin_to_read().await?;
+        let Some(cursor) = history::cursor(&mut tx, "APP_EVENTS").await? else {
+            return Ok(None);
+        };
+        let mut stored = Counted {
+            cursor,
+            base: bases::of(&mut tx, partition).await?,
+            before: Vec::new(),
+            now: Vec::new(),
+            replaced: HashMap::new(),
+        };
+        if let Some(base) = &stored.base {
+            stored.before = before(&mut tx, partition).await?;
+            stored.now = now(&mut tx, partition).await?;
+            let range = (base.last_seq, cursor.last_seq);
+            stored.replaced = replaced_events::between(&mut tx, (cursor.epoch, partition), range).await?;
+        }
+        tx.commit().await?;
+        Ok(Some(stored))
+    }
+}
+
+async fn before(tx: &mut Tx<'_>, partition: i16) -> Result<Vec<(String, Life)>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT playlist_id, plays, deleted, owner_id, saved_again_ns, changed_ns FROM playlist_base_counts WHERE partition = $1",
+        partition
+    );
+    let rows = rows.fetch_all(&mut *tx).await?;
+    rows.into_iter().map(Row::life).collect()
+}
+
+async fn now(tx: &mut Tx<'_>, partition: i16) -> Result<Vec<(String, Life)>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT playlist_id, plays, deleted, owner_id, saved_again_ns, changed_ns FROM playlists WHERE partition = $1",
+        partition
+    );
+    let rows = rows.fetch_all(&mut *tx).await?;
+    rows.into_iter().map(Row::life).collect()
+}
+
+/// These playlists now, which stay locked until the transaction ends; an unknown one is left out.
+pub(super) async fn locked(tx: &mut Tx<'_>, ids: &[&str]) -> Result<HashMap<String, Life>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT playlist_id, plays, deleted, owner_id, saved_again_ns, changed_ns FROM playlists
+         WHERE playlist_id = ANY($1::text[]) ORDER BY playlist_id FOR UPDATE",
+        ids as &[&str]
+    );
+    let rows = rows.fetch_all(&mut *tx).await?;
+    rows.into_iter().map(Row::life).collect()
+}
+
+impl Row {
+    fn life(self) -> Result<(String, Life), StoreError> {
+        let life = Life {
+            playlist: Playlist {
+                plays: self.plays,
+                deleted: self.deleted,
+                owner: self.owner_id.map(playlists::owner).transpose()?,
+                name: None,
+            },
+            saved_again_ns: self.saved_again_ns,
+            changed_ns: self.changed_ns,
+        };
+        Ok((self.playlist_id, life))
+    }
+}

@@ -1,0 +1,138 @@
+//! Bases: when they are made, and how long they hold the stream.
+
+use std::time::Duration;
+
+use super::{counts, world};
+use crate::world::events::{plays, saved};
+use crate::world::{ANN, APP_EVENTS, World};
+
+/// No base can be made any more.
+const REFUSE: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'of the test'; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON playlist_bases FOR EACH ROW EXECUTE FUNCTION refuse()";
+const TRIMMED: &str = "rolekeeper_stream_trimmed_messages_total{stream=\"APP_EVENTS\"}";
+
+async fn first(world: &World) -> u64 {
+    let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
+    stream.cached_info().state.first_sequence
+}
+
+async fn small_window(world: &World) {
+    let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
+    let mut config = stream.cached_info().config.clone();
+    config.duplicate_window = Duration::from_millis(100);
+    world.jetstream.update_stream(config).await.expect("an edit");
+}
+
+#[tokio::test]
+async fn one_base_an_hour_is_replaced() {
+    let world = world().start().await;
+    world.based().await;
+    world.played("ann", 10).await;
+    world.settled().await;
+    let later = "SELECT count(*) FROM playlist_bases WHERE last_seq = 11";
+    let hour = "UPDATE playlist_bases SET made_at = made_at - interval '61 minutes'";
+    for replaced in 1..=3 {
+        world.run_sql(hour).await;
+        world.count_is("one base is replaced", later, replaced).await;
+    }
+    // The rows of a base that is replaced are those of the cursor.
+    world.based_again().await;
+    assert_eq!(
+        world.number("SELECT plays FROM playlist_base_counts").await,
+        Some(10)
+    );
+    assert_eq!(world.number(later).await, Some(64));
+    assert_eq!(counts(&world).await["messages"], 0);
+}
+
+#[tokio::test]
+async fn the_stream_is_not_trimmed_past_the_oldest_base() {
+    let world = world()
+        .workers(0)
+        .env("KEEP_FOLDED", "0s")
+        .env("TRIM_MARGIN", "0s")
+        .start()
+        .await;
+    small_window(&world).await;
+    let worker = world.start_worker().await;
+    world.publish(&plays("early", "pl_1", 0..10)).await;
+    world.folded().await;
+    world.based().await;
+    world
+        .eventually("it is trimmed", async || first(&world).await == 10)
+        .await;
+    world.run_sql(REFUSE).await;
+    world.publish(&plays("late", "pl_1", 0..30)).await;
+    world.folded().await;
+    let oldest = "SELECT min(last_seq) FROM playlist_bases";
+    let oldest = world.number(oldest).await.expect("bases").unsigned_abs();
+    let log = async || {
+        worker
+            .log_tail(400)
+            .contains("the base of a partition for `rolekeeper verify` was not made")
+    };
+    world
+        .eventually("the worker says that bases are not made", log)
+        .await;
+    assert!(first(&world).await <= oldest + 1);
+    assert_eq!(counts(&world).await["differing"], 0);
+    world.run_sql("DROP TRIGGER refuse ON playlist_bases").await;
+    world
+        .eventually("bases are made, and it is trimmed", async || {
+            first(&world).await == 40
+        })
+        .await;
+}
+
+/// The room is needed more than the bases are.
+#[tokio::test]
+async fn a_base_that_cannot_be_replaced_refuses_no_publisher() {
+    let world = world()
+        .workers(0)
+        .env("APP_EVENTS_MAX_MIB", 1)
+        .env("TRIM_MARGIN", "0s")
+        .start()
+        .await;
+    small_window(&world).await;
+    let worker = world.start_worker().await;
+    world.publish(&[saved("s", "pl_1", ANN)]).await;
+    world.folded().await;
+    world.based().await;
+    world.run_sql(REFUSE).await;
+    let padded = plays("n", "pl_1", 0..400)
+        .into_iter()
+        .map(|play| play.with("padding", "x".repeat(4_000)));
+    for event in padded {
+        world.publish(&[event]).await;
+    }
+    assert!(worker.metric(TRIMMED).await > 100.0);
+    assert_eq!(world.number("SELECT count(*) FROM playlist_bases").await, Some(0));
+    assert!(
+        worker
+            .log_tail(4_000)
+            .contains("because they held messages whose room is needed")
+    );
+    world.run_sql("DROP TRIGGER refuse ON playlist_bases").await;
+    world.settled().await;
+}
+
+#[tokio::test]
+async fn a_cursor_that_the_operator_set_ends_all_bases() {
+    let world = world().start().await;
+    world.based().await;
+    world.played("ann", 5).await;
+    world.settled().await;
+    assert!(world.worker().sigterm(Duration::from_secs(20)).await.success());
+    world.run_sql("UPDATE stream_cursors SET epoch = epoch + 1").await;
+    let found = counts(&world).await;
+    assert_eq!(
+        (
+            &found["partitions"],
+            found["not_checked"].as_array().map(Vec::len)
+        ),
+        (&0.into(), Some(64))
+    );
+    world.start_worker().await;
+    world.based().await;
+    assert_eq!(counts(&world).await["differing"], 0);
+}

@@ -3,12 +3,12 @@
 //! Owns the arguments, the JSON form and the exit codes. Must never change anything.
 
 mod text;
+mod verified;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::interrupt::Interrupt;
@@ -22,6 +22,7 @@ use crate::store::Store;
 use rolekeeper_domain::event::PARTITIONS;
 use rolekeeper_domain::plan::RoleChange;
 pub(super) use text::not_checked;
+use verified::Verified;
 
 /// Exit code with differences.
 const DIFFERENCES: u8 = 2;
@@ -59,14 +60,6 @@ pub(super) struct VerifyArgs {
     /// One JSON object, with the first 10,000 differences of each kind
     #[arg(long)]
     json: bool,
-}
-
-/// The result; a comparison that was not asked for is missing.
-#[derive(Serialize)]
-struct Verified {
-    counts: Option<Counts>,
-    roles: Option<Roles>,
-    not_known: Vec<&'static str>,
 }
 
 /// The parts of a run.
@@ -174,13 +167,6 @@ impl Run {
         let roles = run.run(|done| progress.at(done)).await;
         progress.clear();
         Ok(roles?)
-    }
-}
-
-impl Verified {
-    fn differs(&self) -> bool {
-        self.counts.as_ref().is_some_and(|counts| counts.differing > 0)
-            || self.roles.as_ref().is_some_and(|roles| roles.differing > 0)
     }
 }
 

@@ -5,19 +5,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::Verified;
+use super::verified::Verified;
 use crate::cli::table::{Side, Table};
 use crate::flow::verify::{CountDifference, Counts, NotChecked, RoleDifference, Roles, State};
 use rolekeeper_domain::explanation::{moment, plain};
 
-/// What the comparison of counts cannot tell.
+/// Limits of the comparison of counts.
 pub(super) const NOT_KNOWN_OF_COUNTS: [&str; 2] = [
     "A count that was wrong when the base of its partition was made is not found: nothing before a base is checked",
     "Which messages were repeats, and which named an erased user, is what the fold decided; it is not checked again",
 ];
-/// What the comparison of roles cannot tell.
+/// Limits of the comparison of roles.
 pub(super) const NOT_KNOWN_OF_ROLES: [&str; 1] =
-    ["A user whom Postgres does not know as a holder is not read: `rolekeeper discover` finds such holders"];
+    ["A holder that Postgres does not know is not read: `rolekeeper discover` finds such holders"];
 
 /// The whole text, with at most `most` differences of each kind.
 pub(super) fn of(verified: &Verified, most: usize) -> String {

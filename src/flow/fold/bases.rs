@@ -23,7 +23,7 @@ const BUDGET: Duration = Duration::from_secs(2);
 /// Free share of the stream's room below which bases no longer hold messages that may be removed.
 const SCARCE: f64 = 0.05;
 
-/// What trimming wants.
+/// The wants of trimming.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     /// The first message that would stay without bases; none if nothing is to be removed.

@@ -83,7 +83,7 @@ pub struct RolesRun<'a> {
     found: Roles,
 }
 
-/// What a profile shows.
+/// The content of a profile.
 enum Shown {
     Roles(Vec<String>),
     Absent,

@@ -1,0 +1,23 @@
+//! The result of `rolekeeper verify`.
+//!
+//! Owns its JSON form.
+
+use serde::Serialize;
+
+use crate::flow::verify::{Counts, Roles};
+
+/// The result; a comparison that was not asked for is missing.
+#[derive(Serialize)]
+pub(super) struct Verified {
+    pub(super) counts: Option<Counts>,
+    pub(super) roles: Option<Roles>,
+    pub(super) not_known: Vec<&'static str>,
+}
+
+impl Verified {
+    /// Whether anything differs.
+    pub(super) fn differs(&self) -> bool {
+        self.counts.as_ref().is_some_and(|counts| counts.differing > 0)
+            || self.roles.as_ref().is_some_and(|roles| roles.differing > 0)
+    }
+}

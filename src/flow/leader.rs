@@ -102,7 +102,11 @@ impl Leader {
     /// Builds the leader; nothing runs yet.
     #[must_use]
     pub fn new(deps: Deps) -> Self {
-        let (now, held, plan) = (Arc::clone(&deps.rules.borrow()), deps.limits.now(), deps.config.auth0.plan);
+        let (now, held, plan) = (
+            Arc::clone(&deps.rules.borrow()),
+            deps.limits.now(),
+            deps.config.auth0.plan,
+        );
         let rate_limiter = RateLimiter::new(plan, held.reserve());
         // None where the plan counts log reads separately from reads of users.
         let of_logs = (!plan.has_bucket_for_logs()).then(|| Arc::clone(&rate_limiter));
@@ -143,7 +147,9 @@ impl Leader {
                 rate_limiter: of_logs,
             }),
             announce: Announce::new(deps.store.clone(), deps.bus, Arc::clone(&deps.metrics)),
-            chain: Chain { store: deps.store.clone() },
+            chain: Chain {
+                store: deps.store.clone(),
+            },
             erase_deleted: deps.config.erase_deleted_after.map(|after| EraseDeleted {
                 store: deps.store.clone(),
                 reader: deps.reader.clone(),

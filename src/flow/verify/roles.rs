@@ -16,6 +16,7 @@ use crate::store::{Store, StoreError};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::pacer::RatePlan;
 use rolekeeper_domain::plan::SeenRoles;
+use rolekeeper_domain::rule::Rules;
 
 /// Reads of a user whose stored roles change meanwhile.
 const TRIES: u32 = 3;
@@ -107,7 +108,7 @@ impl<'a> RolesRun<'a> {
             return Err(RolesError::OtherTenant(tenant));
         }
         let rules = store.rules_in_force().await?.map(|in_force| in_force.rules);
-        let rules = rules.iter().flat_map(|rules| rules.as_slice());
+        let rules = rules.iter().flat_map(Rules::as_slice);
         let reserve = store.limits().await?.reserve().max(own_reserve.unwrap_or(0.0));
         Ok(Self {
             store,

@@ -137,7 +137,11 @@ mod tests {
     }
 
     fn kind(number: u8) -> EventKind<'static> {
-        let owner = user(if number % 2 == 0 { "auth0|ann" } else { "auth0|bob" });
+        let owner = user(if number.is_multiple_of(2) {
+            "auth0|ann"
+        } else {
+            "auth0|bob"
+        });
         match number {
             0..=5 => EventKind::Play,
             6..=7 => EventKind::Retraction {

@@ -1,4 +1,4 @@
-//! Table `assignments`: the holders whom `verify` compares with Auth0.
+//! Table `assignments`: the holders that `verify` compares with Auth0.
 //!
 //! Must never write, nor read all of them at once.
 

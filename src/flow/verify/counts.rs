@@ -5,7 +5,7 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::LISTED;
+use super::listed::LISTED;
 use crate::flow::recount::{Checked, RecountError, Recounter};
 use rolekeeper_domain::date::of_unix_ns;
 use rolekeeper_domain::replay::{Difference, Life};

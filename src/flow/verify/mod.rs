@@ -4,10 +4,8 @@
 //! and Auth0 with a client that only reads.
 
 mod counts;
+mod listed;
 mod roles;
 
 pub use counts::{CountDifference, Counts, NotChecked, State, counts};
 pub use roles::{RoleDifference, Roles, RolesError, RolesRun};
-
-/// Differences that a result lists; the others are only counted, so that memory stays bounded.
-pub const LISTED: usize = 10_000;

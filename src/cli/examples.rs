@@ -119,6 +119,39 @@ mod tests {
         }
     }
 
+    /// The commands of rolekeeper in the runbooks, without the settings before them.
+    fn of_runbooks() -> Vec<String> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbooks");
+        let files = std::fs::read_dir(folder).expect("the runbooks");
+        let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+        let codes: Vec<String> = texts
+            .flat_map(|text| {
+                text.split('`')
+                    .skip(1)
+                    .step_by(2)
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let ours = codes.iter().filter_map(|code| {
+            let at = code.find("rolekeeper ")?;
+            let before = &code[..at];
+            let is_command = before.is_empty() || before.ends_with(' ') && before.contains('=');
+            is_command.then(|| code[at..].to_owned())
+        });
+        ours.collect()
+    }
+
+    #[test]
+    fn the_runbooks_name_commands_that_exist() {
+        let commands = of_runbooks();
+        assert!(commands.len() > 40, "the runbooks were not read");
+        for line in commands {
+            let parsed = super::super::command().try_get_matches_from(arguments(&line));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+
     #[test]
     fn every_command_has_an_example_that_it_accepts() {
         check(&super::super::command(), "");

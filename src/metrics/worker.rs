@@ -3,7 +3,9 @@
 //! Owns the metrics that belong to no file of one subject, and the text that a scrape reads. Must never hold a value that
 //! only the database has: that is read at the scrape.
 
-use prometheus::{Encoder as _, Gauge, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+#[cfg(target_os = "linux")]
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{Encoder as _, Gauge, Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use super::api::ApiMetrics;
 use super::define::metrics;
@@ -26,6 +28,8 @@ metrics! {
     /// All metrics of one process, on their own registry.
     #[expect(clippy::doc_markdown, reason = "a doc comment here is a HELP text, which has no markup")]
     pub struct Metrics {
+        /// Always 1; the label has the release of this worker
+        build_info: IntGaugeVec = "rolekeeper_build_info" by ["version"],
         /// Deliveries of the log stream, by response
         pub webhook_requests: Counters<Delivery> = "rolekeeper_webhook_requests_total",
         /// Log records stored from the webhook
@@ -74,7 +78,7 @@ metrics! {
         pub rules_refused: IntGauge = "rolekeeper_rules_refused",
         /// Writes of other clients between our read and our write, by outcome
         pub races: Counters<RaceOutcome> = "rolekeeper_races_total",
-        /// Time from the stored event with which a count crossed a threshold to the written role
+        /// Event to role: time from the stored event with which a count crossed a threshold to the role that Auth0 confirmed
         pub role_lag: Histogram = "rolekeeper_role_lag_seconds"
             in [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0],
         /// 1 while this worker reconciles
@@ -135,7 +139,13 @@ struct Registered(Registry);
 
 impl Registered {
     fn make(maker: &Maker<'_>) -> Self {
-        Self(maker.registry.clone())
+        let registry = maker.registry.clone();
+        // CPU, memory and open files, under the names that Prometheus' own clients use. They are read from /proc.
+        #[cfg(target_os = "linux")]
+        registry
+            .register(Box::new(ProcessCollector::for_self()))
+            .expect("no other metric has such a name");
+        Self(registry)
     }
 }
 
@@ -145,6 +155,8 @@ impl Metrics {
     pub fn new(streams: &[&'static str]) -> Self {
         let registry = Registry::new();
         let metrics = Self::make(&Maker { registry, streams });
+        let release = [env!("CARGO_PKG_VERSION")];
+        metrics.build_info.with_label_values(&release).set(1);
         metrics.room.never_full(streams);
         metrics
     }

@@ -16,6 +16,7 @@ mod http;
 mod operator;
 mod persons;
 
+mod deploy;
 mod faults;
 
 mod house;

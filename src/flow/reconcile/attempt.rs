@@ -106,6 +106,14 @@ impl Attempt {
         self.context.metrics.auth0_calls.of((call, result)).inc();
     }
 
+    /// Measures the time from the event that caused the attempt until now, in seconds; none without such an event.
+    pub(super) fn observe_lag(&self) -> Option<f64> {
+        let cause = self.claim.cause.as_ref()?;
+        let lag = (crate::clock::now() - cause.stored_at).as_seconds_f64();
+        self.context.metrics.role_lag.observe(lag.max(0.0));
+        Some(lag)
+    }
+
     /// Counts a change whose effect the attempt saw in the profile.
     pub(super) fn count_confirmed(&self, change: RoleChange) {
         self.context

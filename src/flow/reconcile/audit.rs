@@ -96,6 +96,10 @@ impl Attempt {
         for open in &done {
             self.count_confirmed(RoleChange::to(open.granted));
         }
+        if !done.is_empty() {
+            // A write whose response was lost is the slowest of all.
+            self.observe_lag();
+        }
         role_changes::close(tx, &foreign, "superseded").await?;
         self.audit_foreign(tx, evaluation, seen, (plan, &done)).await?;
         let (mut rows, mut again) = (Vec::new(), Vec::new());

@@ -96,11 +96,11 @@ impl Attempt {
         if let Some(name_change) = patch.name_change() {
             self.context.metrics.display_names.of(name_change.by).inc();
         }
-        let cause = claim.cause.as_ref().filter(|_| !patch.plan().is_empty());
-        let lag = cause.map(|cause| (crate::clock::now() - cause.stored_at).as_seconds_f64());
-        if let Some(lag) = lag {
-            self.context.metrics.role_lag.observe(lag.max(0.0));
-        }
+        let lag = if patch.plan().is_empty() {
+            None
+        } else {
+            self.observe_lag()
+        };
         info!(user.id = claim.user.as_str(), wrote = %patch, lag_s = lag, queued_ms = claim.queued_ms, "profile written");
     }
 

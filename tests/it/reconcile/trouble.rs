@@ -211,6 +211,9 @@ async fn a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
         world.earn(&user, &format!("pl_{n}")).await;
     }
     world.settled().await;
+    // From event to role, the slowest of all included.
+    let measured = world.worker().count("rolekeeper_role_lag_seconds_count").await;
+    assert_eq!(measured, Some(3));
     for user in ["auth0|u0", "auth0|u1", "auth0|u2"] {
         let endpoints = world.endpoints_of(user);
         assert_eq!(endpoints[..3], [ReadUser, PatchUser, ReadUser]);

@@ -19,6 +19,7 @@ pub(crate) mod nats_options;
 pub(crate) mod oracle;
 pub(crate) mod persons;
 pub(crate) mod pooler;
+pub(crate) mod prometheus;
 pub(crate) mod proxy;
 mod publish;
 pub(crate) mod races;
@@ -40,7 +41,7 @@ use sqlx::PgPool;
 
 use crate::world::oracle::Oracle;
 use crate::world::proxy::Proxy;
-pub(crate) use builder::{Builder, PASSWORD, roles};
+pub(crate) use builder::{Builder, PASSWORD, deployed, roles};
 pub(crate) use commands::{binary, text};
 pub(crate) use holders::user;
 pub(crate) use tenant_side::gaps;

@@ -71,6 +71,7 @@ part "deploy files" scripts/check-files.sh deploy
 part "contracts" scripts/check-files.sh contracts
 part "docs" scripts/check-files.sh docs
 part "dependencies" cargo deny --locked check --hide-inclusion-graph bans licenses sources
+part "Postgres with a replica" scripts/check-replica.sh
 part "inside Auth0" timeout --kill-after=30s "$NODE_TEST_LIMIT" node --test --test-reporter=spec tests/auth0/*.test.mjs
 part "clippy" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 part "instructions an event" scripts/instructions.sh

@@ -11,5 +11,5 @@ while read -r role password; do
   # From standard input, so that the password is in no list of processes.
   printf "ALTER ROLE %s PASSWORD '%s';\n" "$role" "$password" \
     | psql -v ON_ERROR_STOP=1 --username=postgres --dbname=rolekeeper
-done </run/secrets/postgres_passwords
+done <"${SECRETS:-/run/secrets}/postgres_passwords"
 echo "host replication replication all scram-sha-256" >>"$PGDATA/pg_hba.conf"

@@ -3,13 +3,15 @@
 # workers at it; docs/operating.md says what they do by themselves.
 set -euo pipefail
 
-export PGDATA=/var/lib/postgresql/data
-password="$(cat /run/secrets/replication_password)"
-primary="host=postgres user=replication password=$password"
-if [ ! -s "$PGDATA/PG_VERSION" ]; then
+export PGDATA="${PGDATA:-/var/lib/postgresql/data}"
+password="$(cat "${SECRETS:-/run/secrets}/replication_password")"
+primary="host=${PRIMARY:-postgres} user=replication password=$password"
+# A copy that was interrupted leaves files without the mark. A promoted server keeps it, so that it is never copied over.
+if [ ! -e "$PGDATA/copied" ]; then
+  mkdir -p "$PGDATA"
   chmod 700 "$PGDATA"
-  # A copy that was interrupted leaves files and no server.
   find "$PGDATA" -mindepth 1 -delete
   pg_basebackup --dbname="$primary" --pgdata="$PGDATA" --slot=replica --write-recovery-conf --checkpoint=fast
+  touch "$PGDATA/copied"
 fi
-exec postgres -c hot_standby=on
+exec postgres -c hot_standby=on "$@"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Owns the tests that take too long for the checks: the integration tests of faults, at larger sizes, for several
-# rounds. Prints at the end `N passed, N failed`, tests of all rounds together; exits 1 if any failed.
+# rounds, and the release binary in a folder with nothing but its libraries, as in its image. Prints at the end
+# `N passed, N failed`, tests of all rounds together; exits 1 if any failed.
 #
 #   scripts/long.sh [--rounds N] [FILTER…]    3 rounds of the tests named f41 to f60, races, exactly once, takeover and discover
 #
@@ -49,5 +50,11 @@ for ((round = 1; round <= rounds; round++)); do
   passed=$((passed + ok))
   failed=$((failed + bad))
 done
+printf '\n== the release binary in a folder of its own ==\n'
+if cargo build --quiet --locked --release --package rolekeeper && scripts/check-image.sh target/release/rolekeeper; then
+  passed=$((passed + 1))
+else
+  failed=$((failed + 1))
+fi
 printf '\n%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]

@@ -104,6 +104,7 @@ pub mod users;
 mod walk;
 pub mod work_queue;
 mod workers;
+pub mod wrong_totals;
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;

@@ -18,7 +18,7 @@ use rolekeeper_domain::plan::RoleChange;
 /// The word for the brake on users unknown to Auth0.
 const GONE: &str = "gone";
 
-/// Shows the held changes; with a subcommand, releases or drops them.
+/// Shows the held changes; with a subcommand, releases or drops them, or engages a brake.
 #[derive(Args, Debug)]
 pub(super) struct BrakeArgs {
     #[command(flatten)]
@@ -37,6 +37,14 @@ enum Action {
         /// The kind of changes
         #[arg(value_enum)]
         changes: Held,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Hold all changes of one kind from now on, until they are released or dropped
+    Engage {
+        /// The kind of changes
+        #[arg(value_enum)]
+        changes: Engaged,
         #[command(flatten)]
         act: ActArgs,
     },
@@ -59,6 +67,13 @@ enum Held {
     Removals,
     /// Users unknown to Auth0
     Gone,
+}
+
+/// The kinds of changes that an operator can hold.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Engaged {
+    Revokes,
+    Grants,
 }
 
 impl Held {
@@ -137,6 +152,22 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
                 .map_or((HeldKind::Gone, GONE), |changes| (changes.held(), changes.word()));
             let act = act.act("brake release", json!({"changes": held.1}));
             brake_release::run(&store, held, (Way::Release, ""), &act).await
+        }
+        Some(Action::Engage { changes, act }) => {
+            let change = match changes {
+                Engaged::Revokes => RoleChange::Revoked,
+                Engaged::Grants => RoleChange::Granted,
+            };
+            let what = word(change);
+            let act = act.act("brake engage", json!({"changes": what}));
+            if store.engage(change, &act).await? {
+                say!(
+                    "{what}: engaged; all {what} are held until `rolekeeper brake release {what}`; attempts in flight may still write"
+                );
+            } else {
+                say!("{what}: engaged already");
+            }
+            Ok(())
         }
         Some(Action::Drop { changes, act }) => {
             let act = act.act("brake drop", json!({"changes": changes.word()}));

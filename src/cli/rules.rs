@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::output::{self, say};
-use super::plan::{OutputArgs, Plan};
+use super::plan::{OutputArgs, Plan, Users};
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ForbiddenArgs};
 use crate::flow::rules_file;
@@ -26,7 +26,7 @@ const PLAN_EXAMPLES: &str = "Examples:
   rolekeeper rules plan rules.toml -o new.plan
   rolekeeper apply new.plan --why \"lower threshold\"
 
-Exit code: 0 no difference, 1 error, 2 differences, or wrong arguments.";
+Exit code: 0 no difference, 1 error, or wrong arguments, 2 differences.";
 
 /// Shows the rules in force, or what a rules file would change, or puts it in force.
 #[derive(Args, Debug)]
@@ -81,7 +81,7 @@ pub(super) async fn run(args: RulesArgs) -> Result<ExitCode> {
                 store: app::connect_to_read(&database).await?,
                 forbidden: &forbidden,
                 proposed: Some(&proposed),
-                user: None,
+                users: Users::All,
             };
             return plan.make(&output).await;
         }

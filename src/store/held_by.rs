@@ -12,6 +12,8 @@ pub(super) const GONE_HELD: &str = "brake_gone";
 pub enum HeldBy {
     /// A stream's loss is recorded: revokes are held.
     StreamLoss,
+    /// An import counts plays of the user, or is not released yet: all changes are held.
+    Import,
     /// The brake on these changes is engaged.
     Brake(RoleChange),
     /// Both brakes are engaged.
@@ -24,6 +26,7 @@ impl HeldBy {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::StreamLoss => "stream_loss",
+            Self::Import => "import",
             Self::Brake(RoleChange::Revoked) => "brake_revokes",
             Self::Brake(RoleChange::Granted) => "brake_grants",
             Self::BothBrakes => "brake_both",

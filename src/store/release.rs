@@ -4,12 +4,15 @@
 //! interrupted leaves every other user held. Must never lock the brake together with users: a fold or an attempt that holds
 //! a user may wait for it.
 
+use std::time::Duration;
+
 use super::brake_releases::{self, HeldKind, Phase, Release, Way};
 use super::brakes::marks;
 use super::held_by::GONE_HELD;
 use super::slices::{self, SLICE};
-use super::{Channel, Store, StoreError, acts, brake_row, gone, removals, restores};
+use super::{Channel, Store, StoreError, acts, brake_row, counters, gone, removals, restores};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::plan::RoleChange;
 
 /// Progress of a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,20 @@ fn marks_of(held: HeldKind) -> Option<Vec<&'static str>> {
 }
 
 impl Store {
+    /// Engages the brake on one kind of changes by the operator's word. Returns false if it is engaged already.
+    pub async fn engage(&self, change: RoleChange, act: &Act) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let (engaged, _) = brake_row::lock(&mut tx, change.as_str(), Duration::ZERO).await?;
+        if engaged {
+            return Ok(false);
+        }
+        let holders = counters::holders(&mut tx, change).await?;
+        brake_row::engage(&mut tx, change.as_str(), 0, holders).await?;
+        acts::keep(&mut tx, act, "the brake is engaged").await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     /// Begins to release or drop the held changes of one kind, or continues where an interrupted command stopped. `None` if
     /// the brake is not engaged.
     pub async fn begin_release(

@@ -20,7 +20,7 @@ const EXAMPLES: &str = "Examples:
   rolekeeper explain 'auth0|6132829445244d0069782a78'
   rolekeeper explain 'auth0|6132829445244d0069782a78' --json | jq '.roles[].why'
 
-Exit code: 0 explained, 1 unknown or erased user or another error, 2 wrong arguments.";
+Exit code: 0 explained, 1 unknown or erased user, wrong arguments or another error.";
 
 /// Explains the roles of a user from what is stored: which rule, count and event decided, each decision and write, and why a change
 /// waits. Reads only, in one transaction, so a role of Postgres with SELECT alone is enough; it makes no call to Auth0.

@@ -26,7 +26,7 @@ pub use role::RoleExplained;
 pub use stored::{Account, Crossing, Decision, Id, IdKind, Page, PinRow, Playlist, Playlists, Queued, Write};
 pub use system::{CountedTo, EngagedBrake, Loss, Paused, System, WritesOff};
 pub(crate) use words::plays;
-pub use words::{moment, outcome, plain, reason};
+pub use words::{moment, outcome, plain, quoted, reason};
 
 /// All that is stored about the roles of one user, read at one moment.
 #[derive(Clone, Debug)]

@@ -12,6 +12,8 @@ use crate::plan::RoleChange;
 
 /// The mark of users held because of the loss of a stream.
 const STREAM_LOSS: &str = "stream_loss";
+/// The mark of users held because of an import.
+const IMPORT: &str = "import";
 
 /// The sentences about the work queue.
 pub(super) fn queued(queue: &[Queued], pending: bool, now: OffsetDateTime) -> Vec<String> {
@@ -68,10 +70,10 @@ fn place(entry: &Queued, now: OffsetDateTime) -> String {
         return format!("is parked since {}: it waits for the operator.", moment(parked));
     }
     if let Some(mark) = &entry.held_by {
-        let by = if mark == STREAM_LOSS {
-            "by the loss of a stream"
-        } else {
-            "by a brake"
+        let by = match mark.as_str() {
+            STREAM_LOSS => "by the loss of a stream",
+            IMPORT => "by an import",
+            _ => "by a brake",
         };
         return format!(
             "is held {by}: it waits for the operator, enqueued since {}.",
@@ -123,6 +125,10 @@ fn failed(entry: &Queued) -> String {
 }
 
 fn held(mark: &str) -> Vec<String> {
+    if mark == IMPORT {
+        let way = "To let the change pass, once the file is imported: rolekeeper import FILE --release, or rolekeeper apply with its plan";
+        return vec![way.to_owned()];
+    }
     let of_brake = |changes: &&str| {
         let drop = if *changes == "gone" {
             String::new()

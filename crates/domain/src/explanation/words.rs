@@ -29,7 +29,8 @@ pub fn plain(text: &str) -> String {
 }
 
 /// An id in the quotes of a shell.
-pub(super) fn quoted(id: &str) -> String {
+#[must_use]
+pub fn quoted(id: &str) -> String {
     format!("'{}'", id.replace('\'', r"'\''"))
 }
 

@@ -58,6 +58,10 @@ async fn a_role_with_select_alone_reads_all_and_writes_nothing() {
     let path = file.path().display().to_string();
     let output = world.command_with(&["rules", "plan", &path], &env).await;
     assert!(output.status.success(), "{}", text(&output));
+    let change = world.rows("SELECT change_id::text FROM role_changes").await;
+    let change = change[0]["change_id"].as_str().expect("an id");
+    let output = world.command_with(&["undo", change], &env).await;
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert_eq!(world.tenant.with_calls(<[_]>::len), calls, "no call to Auth0");
     let output = world.command_with(&["explain", ANN, "--json"], &env).await;
     let mut read: Value = serde_json::from_slice(&output.stdout).expect("JSON");

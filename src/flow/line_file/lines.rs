@@ -2,7 +2,7 @@
 //!
 //! Owns their numbers, from 1, and the most that is read of one. Must never hold more than one line.
 
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read};
 
 use rolekeeper_domain::event::MAX_EVENT_BYTES;
 
@@ -11,47 +11,67 @@ const KEPT_BYTES: u64 = MAX_EVENT_BYTES as u64 + 3;
 
 /// Reads lines.
 #[derive(Debug)]
-pub(super) struct Lines<R> {
-    reader: R,
+pub struct Lines<R> {
+    reader: BufReader<R>,
     number: u64,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: Read> Lines<R> {
     /// Reads from the first line on.
-    pub(super) fn new(reader: R) -> Self {
+    #[must_use]
+    pub fn new(reader: BufReader<R>) -> Self {
         Self { reader, number: 0 }
     }
 
     /// The next line that is not blank, with its number and without its end; none at the end of the file. A line that is too long
     /// for an event is cut.
-    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
-        loop {
-            let mut line = Vec::new();
-            if (&mut self.reader).take(KEPT_BYTES).read_until(b'\n', &mut line)? == 0 {
-                return Ok(None);
-            }
-            self.number += 1;
-            if line.last() == Some(&b'\n') {
-                line.pop();
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot fail and go on")]
+    pub fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
+        let mut line = Vec::new();
+        while self.raw(&mut line)? {
+            if line.pop_if(|last| *last == b'\n').is_some() {
                 line.pop_if(|last| *last == b'\r');
-            } else {
-                self.skip_rest()?;
             }
             if !line.trim_ascii().is_empty() {
                 return Ok(Some((self.number, line)));
             }
+            line.clear();
         }
+        Ok(None)
     }
 
-    /// Reads to the end of the line.
-    fn skip_rest(&mut self) -> io::Result<()> {
+    /// Whether the next line is in memory as a whole: to read it waits for no sender.
+    #[must_use]
+    pub fn is_next_here(&self) -> bool {
+        memchr::memchr(b'\n', self.reader.buffer()).is_some()
+    }
+
+    /// Appends the next line with its end to `line`; only the end of the file may be missing. Returns false behind the last line. A
+    /// line that is too long for an event is cut.
+    pub(super) fn raw(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
+        let read = (&mut self.reader).take(KEPT_BYTES).read_until(b'\n', line)?;
+        if read == 0 {
+            return Ok(false);
+        }
+        self.number += 1;
+        if line.last() != Some(&b'\n') && self.skip_rest()? {
+            line.push(b'\n');
+        }
+        Ok(true)
+    }
+
+    /// Reads to the end of the line; returns whether it has one.
+    fn skip_rest(&mut self) -> io::Result<bool> {
         loop {
             let read = self.reader.fill_buf()?;
             let end = memchr::memchr(b'\n', read);
-            let (bytes, ended) = end.map_or((read.len(), read.is_empty()), |at| (at + 1, true));
+            let bytes = end.map_or(read.len(), |at| at + 1);
             self.reader.consume(bytes);
-            if ended {
-                return Ok(());
+            if end.is_some() || bytes == 0 {
+                return Ok(end.is_some());
             }
         }
     }
@@ -63,7 +83,7 @@ mod tests {
 
     fn all(text: &str) -> Vec<(u64, usize)> {
         // A small buffer, so that lines cross its end.
-        let mut lines = Lines::new(io::BufReader::with_capacity(7, text.as_bytes()));
+        let mut lines = Lines::new(BufReader::with_capacity(7, text.as_bytes()));
         std::iter::from_fn(|| lines.next().expect("bytes in memory"))
             .map(|(number, line)| (number, line.len()))
             .collect()

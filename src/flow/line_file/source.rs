@@ -1,11 +1,16 @@
 //! The file with the lines.
 //!
-//! Owns that it can be read twice, to be checked as a whole before a line is sent: input that cannot is copied to a file without
-//! a name, which ends with the process. Must never read a directory.
+//! Owns that it can be read twice, to be checked as a whole before a line is used: input that cannot is copied to a file without
+//! a name, which ends with the process. Must never read a directory or a device without an end, nor copy more of a line than a
+//! record may have.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek as _, stdin};
+use std::io::{self, BufReader, BufWriter, IsTerminal as _, Seek as _, Write as _, stdin};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+
+use super::lines::Lines;
 
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 18;
@@ -25,10 +30,13 @@ pub enum SourceError {
     /// The file cannot be opened.
     #[error("{0}: {1}")]
     Open(String, io::Error),
+    /// The input has no end, or is read by blocks.
+    #[error("{0}: expected a regular file, a pipe or a terminal: a device may have no end")]
+    Device(String),
     /// Input that can be read only once cannot be copied.
     #[error(
-        "the input can be read only once, and a copy of it in {folder} failed: {why}. Give the name of a file, set TMPDIR to a \
-         folder with room, or add --skip-bad, which sends lines before all are checked"
+        "the input can be read only once, and a copy of it in {folder} failed: {why}. Give the name of a file, or set TMPDIR to a \
+         folder with room"
     )]
     Copy {
         /// The folder of the copy.
@@ -53,11 +61,11 @@ impl Source {
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn once(&self) -> Result<Box<dyn BufRead + Send>, SourceError> {
-        Ok(match self {
-            Self::Stdin => Box::new(BufReader::with_capacity(BUFFER, stdin())),
-            Self::File(path) => Box::new(buffered(open(path)?)),
-        })
+    pub fn once(&self) -> Result<BufReader<File>, SourceError> {
+        Ok(buffered(match self {
+            Self::Stdin => standard_input()?,
+            Self::File(path) => open(path)?,
+        }))
     }
 
     /// Opens it to be read twice; the second reader begins at the start too once the first one is done.
@@ -66,7 +74,7 @@ impl Source {
     /// The file cannot be opened, or its copy cannot be written.
     pub fn kept(&self) -> Result<Kept, SourceError> {
         match self {
-            Self::Stdin => copied(stdin()),
+            Self::Stdin => copied(standard_input()?),
             Self::File(path) => {
                 let file = open(path)?;
                 if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
@@ -96,15 +104,33 @@ impl Kept {
 }
 
 fn open(path: &Path) -> Result<File, SourceError> {
+    let name = path.display().to_string();
     let named = |why| SourceError::Open(path.display().to_string(), why);
     let file = File::open(path).map_err(named)?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(named(io::ErrorKind::IsADirectory.into()));
     }
+    no_device(file, &name)
+}
+
+fn standard_input() -> Result<File, SourceError> {
+    let name = "standard input";
+    let owned = stdin().as_fd().try_clone_to_owned();
+    let file = owned.map_err(|why| SourceError::Open(name.to_owned(), why))?;
+    no_device(file.into(), name)
+}
+
+/// Refuses a device that is no terminal.
+fn no_device(file: File, name: &str) -> Result<File, SourceError> {
+    let kind = file.metadata().map(|metadata| metadata.file_type());
+    let is_device = kind.is_ok_and(|kind| kind.is_char_device() || kind.is_block_device());
+    if is_device && !file.is_terminal() {
+        return Err(SourceError::Device(name.to_owned()));
+    }
     Ok(file)
 }
 
-fn copied(from: impl Read) -> Result<Kept, SourceError> {
+fn copied(from: File) -> Result<Kept, SourceError> {
     let folder = std::env::temp_dir();
     let copy = copy(from, &folder);
     copy.map(Kept).map_err(|why| SourceError::Copy {
@@ -113,11 +139,15 @@ fn copied(from: impl Read) -> Result<Kept, SourceError> {
     })
 }
 
-/// Copies into a file without a name.
-fn copy(mut from: impl Read, folder: &Path) -> io::Result<File> {
-    let mut file = tempfile::tempfile_in(folder)?;
-    io::copy(&mut from, &mut file)?;
-    Ok(file)
+/// Copies into a file without a name. Lines that are too long for a record are cut, so that a line without an end fills no disk.
+fn copy(from: File, folder: &Path) -> io::Result<File> {
+    let mut file = BufWriter::with_capacity(BUFFER, tempfile::tempfile_in(folder)?);
+    let (mut lines, mut line) = (Lines::new(buffered(from)), Vec::new());
+    while lines.raw(&mut line)? {
+        file.write_all(&line)?;
+        line.clear();
+    }
+    file.into_inner().map_err(io::IntoInnerError::into_error)
 }
 
 fn buffered(file: File) -> BufReader<File> {

@@ -1,7 +1,7 @@
 //! The console without a token, with a wrong one, and with one that only reads.
 
-use crate::world::World;
 use crate::world::console::{Browser, OPERATOR_TOKEN, READ_TOKEN, field, with_console};
+use crate::world::{World, text};
 
 use super::{ENGAGED, still};
 
@@ -89,6 +89,19 @@ async fn a_sign_in_continues_at_pages_of_the_console_only() {
         let answer = browser.post("/console/sign-in", &form).await;
         assert_eq!((answer.status, answer.location()), (303, expected), "{next:?}");
     }
+}
+
+#[tokio::test]
+async fn equal_tokens_are_refused() {
+    let world = with_console().workers(0).start().await;
+    let equal = [("CONSOLE_READ_TOKEN", OPERATOR_TOKEN)];
+    let refused = text(&world.command_with(&["serve"], &equal).await);
+    let said =
+        "CONSOLE_READ_TOKEN, CONSOLE_OPERATOR_TOKEN: both have the same value, expected two different tokens";
+    assert!(
+        refused.contains(said) && !refused.contains(OPERATOR_TOKEN),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

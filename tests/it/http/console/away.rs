@@ -17,6 +17,11 @@ async fn pages_say_that_postgres_is_away_and_recover() {
         "it loads itself again: {}",
         shown.text
     );
+    // New connections respond again; from here on there are none.
+    world.postgres_proxy().refuse();
+    world
+        .eventually("the queue is away", async || queue().await.status == 503)
+        .await;
     let pipe = async || browser.page("/console").await;
     let said = async || pipe().await.contains("Postgres does not respond");
     world.eventually("the pipe says so", said).await;

@@ -28,6 +28,9 @@ const PLAN_EXAMPLES: &str = "Examples:
 
 Exit code: 0 no difference, 1 error, or wrong arguments, 2 differences.";
 
+/// Activations in JSON.
+const ACTIVATIONS: i64 = 20;
+
 /// Shows the rules in force, or what a rules file would change, or puts it in force.
 #[derive(Args, Debug)]
 pub(super) struct RulesArgs {
@@ -40,7 +43,11 @@ pub(super) struct RulesArgs {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Show the rules in force, since when they are, and how far users were compared with them
-    Show,
+    Show {
+        /// One JSON object: the rules, the comparison of users with them, and the last 20 activations
+        #[arg(long)]
+        json: bool,
+    },
     /// Show who would gain or lose a role under a rules file, in place of the rules in force
     #[command(after_help = PLAN_EXAMPLES)]
     Plan {
@@ -69,7 +76,12 @@ pub(super) async fn run(args: RulesArgs) -> Result<ExitCode> {
     let RulesArgs { database, action } = args;
     let database = database.checked()?;
     match action {
-        Action::Show => show(&app::connect(&database).await?).await?,
+        Action::Show { json: true } => {
+            let store = app::connect_to_read(&database).await?;
+            let shown = store.rules_shown(i64::MAX, ACTIVATIONS).await?;
+            say!("{}", serde_json::to_string_pretty(&shown)?);
+        }
+        Action::Show { json: false } => show(&app::connect(&database).await?).await?,
         Action::Plan {
             file,
             forbidden,

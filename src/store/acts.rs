@@ -135,6 +135,19 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// The newest release or drop of the held changes that the operator knows as `changes`.
+    pub async fn last_release(&self, changes: &str) -> Result<Option<Acted>, StoreError> {
+        let row = sqlx::query_as!(
+            Acted,
+            r#"SELECT acted_at AS at, acted_by AS "by", db_user, command, arguments, why, outcome
+               FROM operator_acts
+               WHERE command <> 'erase deleted' AND command IN ('brake release', 'brake drop') AND arguments->>'changes' = $1
+               ORDER BY act_id DESC LIMIT 1"#,
+            changes
+        );
+        Ok(row.fetch_optional(&self.pool).await?)
+    }
+
     /// The newest acts, at most `most`, newest first.
     pub async fn acts(&self, most: i64) -> Result<Vec<Acted>, StoreError> {
         let rows = sqlx::query_as!(

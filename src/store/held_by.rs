@@ -7,6 +7,15 @@ use rolekeeper_domain::plan::RoleChange;
 /// Mark of users held by the brake on deleted users.
 pub(super) const GONE_HELD: &str = "brake_gone";
 
+/// Marks of users held by one brake, and of those held by both.
+pub(super) fn marks(change: RoleChange) -> [&'static str; 2] {
+    let one = match change {
+        RoleChange::Granted => "brake_grants",
+        RoleChange::Revoked => "brake_revokes",
+    };
+    [one, "brake_both"]
+}
+
 /// Reason why changes of a user are held until the operator acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldBy {

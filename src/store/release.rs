@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
 use super::brake_releases::{self, HeldKind, Phase, Release, Way};
-use super::brakes::marks;
-use super::held_by::GONE_HELD;
+use super::held_by::{GONE_HELD, marks};
 use super::slices::{self, SLICE};
-use super::{Channel, Store, StoreError, acts, brake_row, counters, gone, removals, restores};
+use super::{Channel, Store, StoreError, Tx, acts, brake_row, counters, gone, removals, restores};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::plan::RoleChange;
 
@@ -23,6 +24,30 @@ pub enum Step {
     Ended,
     /// Another command releases or drops the same changes by now.
     TakenOver,
+}
+
+/// Time after which a release that makes no progress counts as interrupted.
+const UNDER_WAY: Duration = Duration::from_secs(30);
+
+/// Result of a begin by an operator who saw the brake.
+#[derive(Debug)]
+pub enum Begun {
+    /// It has begun, or continues an interrupted one.
+    Begun(Box<Release>),
+    /// The brake is not engaged any more.
+    NotEngaged,
+    /// The brake was released and is engaged again since this time.
+    EngagedAgain(OffsetDateTime),
+    /// Another operator releases or drops these changes now.
+    UnderWay,
+}
+
+/// Time since which a brake is engaged.
+async fn engaged_at(tx: &mut Tx<'_>, held: HeldKind) -> Result<Option<OffsetDateTime>, StoreError> {
+    match held {
+        HeldKind::Gone => gone::engaged_at(tx).await,
+        _ => brake_row::engaged_at(tx, held.as_str()).await,
+    }
 }
 
 /// Marks in the queue of the users that a brake holds; none for a brake that holds rows of another table.
@@ -58,16 +83,37 @@ impl Store {
         act: &Act,
     ) -> Result<Option<Release>, StoreError> {
         let mut tx = self.begin().await?;
-        let engaged = match held {
-            HeldKind::Gone => gone::engaged(&mut tx).await?,
-            _ => brake_row::engaged(&mut tx, held.as_str()).await?,
-        };
-        if !engaged {
+        if engaged_at(&mut tx, held).await?.is_none() {
             return Ok(None);
         }
-        let release = brake_releases::begin(&mut tx, held, way, act).await?;
+        let release = brake_releases::begin(&mut tx, held, way, act, None).await?;
         tx.commit().await?;
-        Ok(Some(release))
+        Ok(release)
+    }
+
+    /// The same for an operator who saw the brake as engaged since `seen`, and not while another operator releases or drops the
+    /// same changes.
+    pub async fn begin_release_seen(
+        &self,
+        held: HeldKind,
+        way: Way,
+        act: &Act,
+        seen: OffsetDateTime,
+    ) -> Result<Begun, StoreError> {
+        let mut tx = self.begin().await?;
+        let release = brake_releases::begin(&mut tx, held, way, act, Some(UNDER_WAY)).await?;
+        // Read behind the lock of the row above: a release that ended meanwhile has ended the brake too.
+        let Some(engaged) = engaged_at(&mut tx, held).await? else {
+            return Ok(Begun::NotEngaged);
+        };
+        if engaged != seen {
+            return Ok(Begun::EngagedAgain(engaged));
+        }
+        let Some(release) = release else {
+            return Ok(Begun::UnderWay);
+        };
+        tx.commit().await?;
+        Ok(Begun::Begun(Box::new(release)))
     }
 
     /// Goes on with a release: one short transaction. Call it until it has ended.

@@ -44,3 +44,4 @@ pub mod subjects;
 pub mod tally;
 pub mod tenant;
 pub mod trim;
+pub mod view;

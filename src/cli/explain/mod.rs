@@ -13,7 +13,7 @@ use super::output::{self, say};
 use crate::app;
 use crate::config::{DatabaseArgs, ErasureArgs, ForbiddenArgs};
 use crate::store::Explained;
-use rolekeeper_domain::explanation::{CountedTo, Explanation, moment};
+use rolekeeper_domain::explanation::{Explanation, unknown};
 
 /// Examples for `--help`.
 const EXAMPLES: &str = "Examples:
@@ -74,24 +74,4 @@ pub(super) async fn run(args: ExplainArgs) -> Result<()> {
         output::to_stdout(format_args!("{}", text::of(&explanation)));
     }
     Ok(())
-}
-
-/// The sentences about an unknown user.
-fn unknown(user: &str, maybe_erased: bool, counted_to: Option<CountedTo>) -> String {
-    let counted = counted_to.map_or_else(
-        || "no event has been counted yet".to_owned(),
-        |to| {
-            let (seq, at) = (to.stream_seq, moment(to.stored_at));
-            format!("events are counted up to message {seq} of APP_EVENTS, which the stream stored at {at}")
-        },
-    );
-    let erased = if maybe_erased {
-        ". Users were erased here: set ERASURE_KEY to learn whether this one was"
-    } else {
-        ""
-    };
-    format!(
-        "{user}: unknown: no playlist, role, attempt or profile of this id is stored. Check the id, and put it in quotes: \
-         'auth0|6132829445244d0069782a78'. A user is known from the first saved playlist or the first login on; {counted}{erased}"
-    )
 }

@@ -5,6 +5,7 @@
 
 mod builder;
 mod commands;
+pub(crate) mod console;
 pub(crate) mod data_api;
 pub(crate) mod discover;
 pub(crate) mod erasure;

@@ -20,7 +20,7 @@ const BEYOND: &str = "SELECT c.relname, privilege FROM pg_class c
     WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace AND has_function_privilege('rolekeeper_read', p.oid, 'EXECUTE')";
 
 /// The commands that only read Postgres.
-const READS: [&[&str]; 14] = [
+const READS: [&[&str]; 16] = [
     &["explain", ANN],
     &["explain", ANN, "--json"],
     &["plan", "--all"],
@@ -29,12 +29,14 @@ const READS: [&[&str]; 14] = [
     &["export", ANN],
     &["acts"],
     &["brake"],
+    &["brake", "--json"],
     &["parked"],
     &["pins"],
     &["limits"],
     &["tenant"],
     &["rules", "show"],
     &["verify", "--counts"],
+    &["rules", "show", "--json"],
 ];
 
 #[tokio::test]

@@ -6,10 +6,10 @@
 
 use super::brake_releases::{self, HeldKind, Phase, Release, Way};
 use super::brakes::marks;
-use super::held_by::GONE_HELD;
 use super::slices::{self, SLICE};
 use super::{Channel, Store, StoreError, acts, brake_row, gone, removals, restores};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::held::HeldBy;
 
 /// Progress of a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Step {
 fn marks_of(held: HeldKind) -> Option<Vec<&'static str>> {
     match held {
         HeldKind::Changes(change) => Some(marks(change).to_vec()),
-        HeldKind::Gone => Some(vec![GONE_HELD]),
+        HeldKind::Gone => Some(vec![HeldBy::GoneBrake.as_str()]),
         HeldKind::Restores | HeldKind::Removals => None,
     }
 }

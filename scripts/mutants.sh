@@ -16,8 +16,8 @@ scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 git archive HEAD | tar -x -C "$scratch"
 cd "$scratch" || exit 1
-# Two mutants differ in one file, and the copy is new: nothing may be taken from an earlier build of another folder.
-export CARGO_TARGET_DIR="$scratch/target"
+# Dependencies are built once.
+export CARGO_TARGET_DIR="$root/target/mutants"
 
 names=("$@")
 if [ "${#names[@]}" = 0 ]; then

@@ -18,7 +18,7 @@ fn a_race_loses_no_role_and_a_forged_record_changes_none() {
 #[test]
 fn a_change_by_hand_and_failed_calls_leave_the_right_role() {
     let left = Left {
-        crossings: 1,
+        crossings: 2,
         by_hand: 1,
         failures: 1,
         sweeps: 1,

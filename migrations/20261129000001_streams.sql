@@ -18,7 +18,7 @@ COMMENT ON COLUMN stream_cursors.stream IS 'JetStream stream name.';
 COMMENT ON COLUMN stream_cursors.created_ns IS 'Creation time of that stream, Unix nanoseconds by the server; another value means another stream.';
 COMMENT ON COLUMN stream_cursors.last_seq IS 'Stream sequence of the last message folded; 0 when none was.';
 COMMENT ON COLUMN stream_cursors.last_stored_ns IS 'Store time of that message, Unix nanoseconds; 0 when none was read. It distinguishes a restored stream from the known one.';
-COMMENT ON COLUMN stream_cursors.epoch IS 'Raised whenever the operator sets the cursor, so that a worker that missed the change cannot commit.';
+COMMENT ON COLUMN stream_cursors.epoch IS 'Raised whenever the operator sets the cursor, a loss is recorded, or other rules come into force, so that a worker that missed the change cannot commit.';
 COMMENT ON COLUMN stream_cursors.moved_at IS 'Time at which the cursor last moved.';
 COMMENT ON COLUMN stream_cursors.newest_stored_ns IS 'Store time of the newest message folded before the operator last set the cursor, Unix nanoseconds; never lowered. With last_stored_ns it identifies the new messages of a restored stream, also after several restores.';
 COMMENT ON COLUMN stream_cursors.last_hash IS 'First eight bytes of the SHA-256 of subject and payload of the message at last_seq; null when none was read. It distinguishes a promoted mirror from another stream.';

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Owns the tests that take too long for the checks: the integration tests of faults, at larger sizes, for several
-# rounds, and the release binary in a folder with nothing but its libraries, as in its image. Prints at the end
+# Owns the tests that take too long for the checks: the models and their mutants, the release binary in a folder with nothing but its
+# libraries, as in its image, then the integration tests of faults, at larger sizes, for several rounds. Prints at the end
 # `N passed, N failed`, tests of all rounds together; exits 1 if any failed.
 #
-#   scripts/long.sh [--rounds N] [FILTER…]    3 rounds of the tests named f41 to f60, races, exactly once, takeover and discover
+#   scripts/long.sh [--rounds N] [FILTER…]    3 rounds of the tests named f41 to f60, races, exactly once, models, takeover, crash points and discover
 #
 # Each test has its own oracle; seeds, order and timing differ from round to round.
 set -uo pipefail
@@ -26,7 +26,7 @@ if [ "${1:-}" = --rounds ]; then
 fi
 filters=("$@")
 if [ "${#filters[@]}" = 0 ]; then
-  filters=(::f4 ::f5 ::f60 reconcile::races:: fold::exactly_once:: takeover:: discover::)
+  filters=(::f4 ::f5 ::f60 reconcile::races:: fold::exactly_once:: fold::model_store:: reconcile::model_queue:: takeover:: crash_points:: discover::)
 fi
 
 scripts/install.sh test || exit 1
@@ -34,6 +34,20 @@ cargo test --quiet --locked --no-run || exit 1
 
 passed=0
 failed=0
+# one NAME COMMAND…: counts as one test.
+one() {
+  local name="$1"
+  shift
+  printf '\n== %s ==\n' "$name"
+  if "$@"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+  fi
+}
+one models timeout --kill-after=30s "$ROUND_LIMIT" cargo test --quiet --locked -p rolekeeper-models --lib
+one mutants scripts/mutants.sh
+
 for ((round = 1; round <= rounds; round++)); do
   printf '\n== round %s of %s ==\n' "$round" "$rounds"
   output="$(mktemp)"

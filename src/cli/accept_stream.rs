@@ -91,10 +91,17 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
     );
     let behind = next.cast_signed() - 1;
     if !store
-        .accept_loss(&stream, state.created_ns, behind, (Channel::Streams, &act))
+        .accept_loss(
+            &stream,
+            &cursor,
+            (state.created_ns, behind),
+            (Channel::Streams, &act),
+        )
         .await?
     {
-        bail!("{stream}: another operator accepted the loss in the meantime");
+        bail!(
+            "{stream}: another operator accepted the loss or set the cursor in the meantime; nothing was done"
+        );
     }
     say!(
         "accepted: the fold goes on at {next}, {} messages wait; held revokes are decided again",

@@ -14,8 +14,10 @@ use super::output::say;
 use crate::app;
 use crate::bus::{STREAMS, Which};
 use crate::config::{BusArgs, ByArgs, DatabaseArgs, check_parts};
+use crate::flow::fold::judge;
 use crate::store::{Channel, Cursor, DeadLetter, Store};
 use rolekeeper_domain::event::Reason;
+use rolekeeper_domain::stream_loss::StreamLoss;
 
 /// Longest time in which a working fold moves its cursor while a message waits.
 const WATCHED_FOR: Duration = Duration::from_secs(5);
@@ -71,8 +73,12 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
         );
     }
     let state = bus.stream_state(&stream).await?;
-    if state.created_ns != cursor.created_ns {
-        bail!("{stream} was created again since it was folded; start a worker, which reports the loss");
+    if let Some(lost) = judge(&bus, &stream, (&cursor, &state)).await? {
+        let StreamLoss { kind, detail } = lost;
+        bail!(
+            "{stream} looks {}: {detail}; start a worker, which reports the loss",
+            kind.as_str()
+        );
     }
     let Some(stored) = bus.fetch(&stream, Which::At(seq)).await? else {
         bail!("{stream} has no message {seq} (it ends at {})", state.last_seq);

@@ -139,7 +139,7 @@ impl Store {
     pub async fn last_release(&self, changes: &str) -> Result<Option<Acted>, StoreError> {
         let row = sqlx::query_as!(
             Acted,
-            r#"SELECT acted_at AS at, acted_by AS "by", db_user, command, arguments, why, outcome
+            r#"SELECT act_id AS number, acted_at AS at, acted_by AS "by", db_user, command, arguments, why, outcome
                FROM operator_acts
                WHERE command <> 'erase deleted' AND command IN ('brake release', 'brake drop') AND arguments->>'changes' = $1
                ORDER BY act_id DESC LIMIT 1"#,

@@ -80,6 +80,9 @@ pub struct Judged {
 
 /// Requests the confirmation of a user's records, unless it is pending already.
 pub async fn ask(tx: &mut Tx<'_>, user: &str, records: &[&str]) -> Result<(), StoreError> {
+    if records.is_empty() {
+        return Ok(());
+    }
     sqlx::query!(
         "UPDATE foreign_writes SET asked_at = now(), ask_at = now()
          WHERE user_id = $1 AND record_id = ANY($2::text[]) AND verdict IS NULL AND asked_at IS NULL AND log_id IS NOT NULL

@@ -17,7 +17,8 @@ pub struct Cursor {
     pub last_seq: i64,
     /// Time at which the stream stored that message, Unix nanoseconds; 0 if none was read.
     pub last_stored_ns: i64,
-    /// Raised whenever an operator sets the cursor.
+    /// Raised whenever an operator sets the cursor, a loss is recorded, or other rules come into force: whoever read it before can
+    /// no longer move the cursor.
     pub epoch: i64,
     /// Store time of the newest message folded before an operator last set the cursor, Unix nanoseconds; never lowered.
     pub newest_stored_ns: i64,
@@ -94,12 +95,12 @@ impl Store {
     }
 
     /// Accepts the loss of `stream`: the fold continues right after `last_seq` of the stream created at `created_ns`,
-    /// and the revokes held for the loss become due. Returns false without a loss.
+    /// and the revokes held for the loss become due. Returns false without a loss, or if the cursor was set since `from` was read.
     pub async fn accept_loss(
         &self,
         stream: &str,
-        created_ns: i64,
-        last_seq: i64,
+        from: &Cursor,
+        (created_ns, last_seq): (i64, i64),
         (channel, act): (super::Channel, &Act),
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
@@ -110,17 +111,21 @@ impl Store {
         if accepted.execute(&mut tx).await?.rows_affected() == 0 {
             return Ok(false);
         }
-        sqlx::query!(
+        let set = sqlx::query!(
             "UPDATE stream_cursors
              SET created_ns = $2, last_seq = $3, last_stored_ns = 0, last_hash = NULL, epoch = epoch + 1,
                  moved_at = now(), newest_stored_ns = GREATEST(newest_stored_ns, last_stored_ns)
-             WHERE stream = $1",
+             WHERE stream = $1 AND created_ns = $4 AND last_seq = $5 AND epoch = $6",
             stream,
             created_ns,
-            last_seq
-        )
-        .execute(&mut tx)
-        .await?;
+            last_seq,
+            from.created_ns,
+            from.last_seq,
+            from.epoch
+        );
+        if set.execute(&mut tx).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
         super::work_queue::release_held(&mut tx).await?;
         acts::keep(
             &mut tx,
@@ -166,7 +171,8 @@ impl Store {
 }
 
 /// Records a loss that was found at the cursor `at`, unless one is recorded. The fold of the stream is stopped from
-/// then on. Returns false and writes nothing if the cursor has changed.
+/// then on: a frozen worker that read the cursor before cannot commit. Returns false and writes nothing if the cursor has
+/// changed.
 ///
 /// # Errors
 /// Postgres does not respond.
@@ -176,15 +182,15 @@ pub async fn report_loss(
     at: &Cursor,
     loss: &StreamLoss,
 ) -> Result<bool, StoreError> {
-    let same = sqlx::query_scalar!(
-        r#"SELECT 1 AS "same!" FROM stream_cursors
-           WHERE stream = $1 AND created_ns = $2 AND last_seq = $3 AND epoch = $4 FOR UPDATE"#,
+    let same = sqlx::query!(
+        "UPDATE stream_cursors SET epoch = epoch + 1
+         WHERE stream = $1 AND created_ns = $2 AND last_seq = $3 AND epoch = $4",
         stream,
         at.created_ns,
         at.last_seq,
         at.epoch
     );
-    if same.fetch_optional(&mut *tx).await?.is_none() {
+    if same.execute(&mut *tx).await?.rows_affected() == 0 {
         return Ok(false);
     }
     sqlx::query!(

@@ -9,10 +9,10 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::brakes::COUNTED_AT_MOST;
-use super::held_by::GONE_HELD;
 use super::slices::{self, SLICE, Slice};
 use super::{Enqueue, Priority, Store, StoreError, Tx, work_queue};
 use rolekeeper_domain::brake::GONE_WINDOW;
+use rolekeeper_domain::held::HeldBy;
 use rolekeeper_domain::view::Capped;
 
 /// Retention of a user's data after Auth0 has reported the user as deleted.
@@ -172,7 +172,7 @@ pub async fn replace(tx: &mut Tx<'_>, user: &str, created_at: OffsetDateTime) ->
 
 /// Lets the next held users pass: each is read at Auth0 again.
 pub(super) async fn slice(tx: &mut Tx<'_>, after: &str) -> Result<Slice, StoreError> {
-    let next = slices::next_held(tx, &[GONE_HELD], after, SLICE).await?;
+    let next = slices::next_held(tx, &[HeldBy::GoneBrake.as_str()], after, SLICE).await?;
     let passed = sqlx::query!(
         "WITH held AS (
              SELECT user_id FROM work_queue WHERE user_id = ANY($1::text[]) AND (held_by = $2 OR last_held_by = $2)
@@ -181,7 +181,7 @@ pub(super) async fn slice(tx: &mut Tx<'_>, after: &str) -> Result<Slice, StoreEr
          UPDATE work_queue n SET held_by = NULL, held_until = NULL, last_held_by = NULL, due_at = now(), force_fetch = true, pass_gone = true
          FROM held WHERE n.user_id = held.user_id",
         &next,
-        GONE_HELD
+        HeldBy::GoneBrake.as_str()
     );
     let users = passed.execute(&mut *tx).await?.rows_affected();
     Ok(Slice::of(next, users))
@@ -235,7 +235,7 @@ impl Store {
                    (SELECT count(*) FROM (SELECT FROM work_queue WHERE held_by = $1 LIMIT $4) AS held) AS "held!",
                    ARRAY(SELECT user_id FROM work_queue WHERE held_by = $1 AND user_id > $3 ORDER BY user_id LIMIT $2) AS "first!"
                FROM gone_brake"#,
-            GONE_HELD,
+            HeldBy::GoneBrake.as_str(),
             show,
             after,
             COUNTED_AT_MOST + 1

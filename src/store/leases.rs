@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::work_queue::{BY_RECORD, Cause, DEBOUNCE, MAX_DEBOUNCE, MIN_INTERVAL, Order};
-use super::{Channel, HeldBy, StoreError, Tx};
+use super::{Channel, StoreError, Tx};
+use rolekeeper_domain::held::HeldBy;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::plan::RoleChange;
 

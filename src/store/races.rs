@@ -3,7 +3,6 @@
 //!
 //! Owns the retention of both. Must never remove a race (only erasing its user does), nor settle one twice.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,7 +10,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Channel, Store, StoreError, Tx, string_list, unknown_writes};
-use rolekeeper_domain::merge::{OurWrite, State};
+use rolekeeper_domain::history::{KnownRaces, Race, Theirs};
+use rolekeeper_domain::merge::State;
 use rolekeeper_domain::race::RaceOutcome;
 
 /// Maximum number of other clients' newest writes considered per user.
@@ -44,53 +44,6 @@ pub struct ForeignWrite {
     pub own: bool,
     /// Our write without a response that the record may describe.
     pub write: Option<Uuid>,
-}
-
-/// A known write of another client.
-#[derive(Clone, Debug)]
-pub struct Theirs {
-    /// `log_id`, or another unique name of the record.
-    pub record: String,
-    /// State after the write.
-    pub state: State,
-    /// Id by which Auth0 can confirm the record.
-    pub log_id: Option<String>,
-    /// The client that wrote, by the record.
-    pub client: Option<String>,
-    /// Auth0 returned the same record.
-    pub confirmed: bool,
-}
-
-/// A race to store.
-#[derive(Clone, Copy, Debug)]
-pub struct Race<'a> {
-    /// Id of our write.
-    pub write: Uuid,
-    /// Our write.
-    pub ours: &'a OurWrite,
-    /// The other client's record.
-    pub record: &'a str,
-    /// State after the other client's write.
-    pub theirs: &'a State,
-    /// The profile when the race was examined.
-    pub found: &'a State,
-    /// The roles after restoring the other client's change.
-    pub merged: Option<&'a [String]>,
-    /// The brake holds the restore; otherwise it is about to be sent.
-    pub held: bool,
-}
-
-/// Known races of one user.
-#[derive(Debug, Default)]
-pub struct KnownRaces {
-    /// Settled pairs of our write and the other client's record.
-    pub settled: BTreeSet<(Uuid, String)>,
-    /// Time of the profile when a race was last left to the operator.
-    pub given_up_at: Option<OffsetDateTime>,
-    /// An open race is older than the longest wait for a record.
-    pub overdue: bool,
-    /// The operator released an open race from the brake.
-    pub released: bool,
 }
 
 /// Stores writes of other clients. A record delivered twice is stored once.

@@ -9,10 +9,11 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::brake_releases::{self, HeldKind, Phase, Release, Way};
-use super::held_by::{GONE_HELD, marks};
+use super::held_by::marks;
 use super::slices::{self, SLICE};
 use super::{Channel, Store, StoreError, Tx, acts, brake_row, counters, gone, removals, restores};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::held::HeldBy;
 use rolekeeper_domain::plan::RoleChange;
 
 /// Progress of a release.
@@ -54,7 +55,7 @@ async fn engaged_at(tx: &mut Tx<'_>, held: HeldKind) -> Result<Option<OffsetDate
 fn marks_of(held: HeldKind) -> Option<Vec<&'static str>> {
     match held {
         HeldKind::Changes(change) => Some(marks(change).to_vec()),
-        HeldKind::Gone => Some(vec![GONE_HELD]),
+        HeldKind::Gone => Some(vec![HeldBy::GoneBrake.as_str()]),
         HeldKind::Restores | HeldKind::Removals => None,
     }
 }

@@ -8,22 +8,10 @@ use uuid::Uuid;
 
 use super::{Claim, Store, StoreError, Tx};
 use rolekeeper_domain::announcement::Announcement;
+use rolekeeper_domain::history::Restored;
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::rule::Rule;
 use rolekeeper_domain::snapshot::OpenChange;
-
-/// A role of another client that is restored or removed again, because our write had overwritten that client's change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Restored {
-    /// The role.
-    pub role: String,
-    /// Whether the role is restored; otherwise it is removed.
-    pub added: bool,
-    /// The client that made the change.
-    pub client: Option<String>,
-    /// The confirmed record of that change.
-    pub log_id: Option<String>,
-}
 
 /// The open changes of a user.
 pub async fn open(tx: &mut Tx<'_>, user: &str) -> Result<Vec<OpenChange>, StoreError> {

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::{Channel, HeldBy, Store, StoreError, gone};
+use super::{Channel, Store, StoreError, gone};
+use rolekeeper_domain::held::HeldBy;
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::rule::Rules;
 

@@ -3,6 +3,7 @@
 
 pub mod act;
 pub mod announcement;
+pub mod audit;
 pub mod brake;
 pub mod date;
 pub mod dedup_window;
@@ -15,6 +16,8 @@ pub mod evidence;
 pub mod explanation;
 pub mod forbidden;
 pub mod hash;
+pub mod held;
+pub mod history;
 pub mod ids;
 pub mod import;
 pub mod in_flight;

@@ -7,7 +7,7 @@
 const CONFIRMATIONS: u32 = 3;
 
 /// Kind of a loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LossKind {
     /// The stream was deleted and created again.
     Recreated,
@@ -64,7 +64,7 @@ pub struct StreamLoss {
 }
 
 /// A loss that is suspected, and how many checks in a row found it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Suspicion {
     kind: Option<LossKind>,
     agree: u32,

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::leadership::{Leadership, LeadershipEnd, LeadershipError, STOPPED_POLL};
-use crate::bus::{ReadError, StreamState, Which};
+use crate::bus::{Bus, BusError, ReadError, StreamState, Which};
 use crate::store::{Channel, Cursor, LockGuard, Loss, StoreError, cursors};
 use rolekeeper_domain::sequence_check;
 use rolekeeper_domain::stream_loss::{StreamLoss, Suspicion};
@@ -18,27 +18,35 @@ use rolekeeper_domain::stream_loss::{StreamLoss, Suspicion};
 /// Time between two checks of a suspected loss.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Judges by the cursor's own message, and by the stream's state, whether this is the stream that was folded.
+///
+/// # Errors
+/// JetStream does not respond.
+pub async fn judge(
+    bus: &Bus,
+    stream: &str,
+    (cursor, state): (&Cursor, &StreamState),
+) -> Result<Option<StreamLoss>, BusError> {
+    let (folded, extent) = (cursor.folded(), state.extent());
+    if let Err(lost) = folded.judge(&extent) {
+        return Ok(Some(lost));
+    }
+    let Some(last) = folded.comparable(&extent) else {
+        return Ok(None);
+    };
+    let at_cursor = bus.fetch(stream, Which::At(last)).await?;
+    // Without that message, the first delivery must be the one right behind it.
+    Ok(at_cursor.and_then(|stored| folded.replaced(stored.stored_ns)))
+}
+
 impl Leadership<'_> {
-    /// Judges by the cursor's own message, and by the stream's state, whether this is the stream that was folded.
+    /// Judges whether this is the stream that was folded, as [`judge`].
     pub(super) async fn judge(
         &self,
         cursor: &Cursor,
         state: &StreamState,
     ) -> Result<Option<StreamLoss>, LeadershipError> {
-        let (folded, extent) = (cursor.folded(), state.extent());
-        if let Err(lost) = folded.judge(&extent) {
-            return Ok(Some(lost));
-        }
-        let Some(last) = folded.comparable(&extent) else {
-            return Ok(None);
-        };
-        let at_cursor = self
-            .fold
-            .bus
-            .fetch(self.fold.source.stream(), Which::At(last))
-            .await?;
-        // Without that message, the first delivery must be the one right behind it.
-        Ok(at_cursor.and_then(|stored| folded.replaced(stored.stored_ns)))
+        Ok(judge(&self.fold.bus, self.fold.source.stream(), (cursor, state)).await?)
     }
 
     /// Judges the messages behind the cursor too.

@@ -41,6 +41,7 @@ use super::retry_loop::RetryLoop;
 use crate::bus::ReadError;
 use crate::metrics::Stream;
 use leadership::{Leadership, LeadershipEnd, LeadershipError, STOPPED_POLL};
+pub use loss::judge;
 pub use other_tenant::OtherTenant;
 use progress::Progress;
 pub use source::Source;

@@ -48,15 +48,18 @@ impl Leadership<'_> {
             return Ok(LeadershipEnd::Standby);
         };
         let _trimming = trim::spawn(self.fold);
-        if let Some(loss) = self.fold.store.open_loss(self.fold.source.stream()).await? {
-            if let Some(cursor) = self.fold.store.cursor(self.fold.source.stream()).await? {
+        let stream = self.fold.source.stream();
+        // Read before the loss: a loss that is recorded later raises the epoch, and this cursor commits nothing.
+        let stored = self.fold.store.cursor(stream).await?;
+        if let Some(loss) = self.fold.store.open_loss(stream).await? {
+            if let Some(cursor) = &stored {
                 // The number of messages behind the loss is shown meanwhile.
-                self.pulse.at(&cursor);
+                self.pulse.at(cursor);
             }
             self.stopped(&loss, &mut lock, stop).await?;
             return Ok(LeadershipEnd::Stopped);
         }
-        let (mut cursor, state) = self.open().await?;
+        let (mut cursor, state) = self.open(stored).await?;
         progress.opened(&cursor);
         if self.judge(&cursor, &state).await?.is_some() {
             return self.lose(&mut lock, &cursor, stop).await;
@@ -112,13 +115,29 @@ impl Leadership<'_> {
         let keep = self.dedup_window(hand.cursor).is_some();
         let most = hand.progress.batch();
         let mut prefetch = Prefetch::new(self.fold.source, reader, hand.cursor, most, keep);
-        let ended = self.follow(hand, &mut prefetch, retry, stop).await;
+        let ended = self.follow_judged(hand, &mut prefetch, retry, stop).await;
         // Not on the connection of the deliveries, which may itself have ended.
         prefetch.close(&self.fold.bus).await;
         if let Err(LeadershipError::Read(_)) = &ended {
             hand.progress.reader_ended(before, hand.cursor.last_seq);
         }
         ended
+    }
+
+    /// Follows the reader, unless the stream was replaced before it was opened: its messages would follow the cursor by their
+    /// sequences alone. A stream that is replaced later ends the reader.
+    async fn follow_judged(
+        &mut self,
+        hand: &mut Hand<'_>,
+        prefetch: &mut Prefetch,
+        retry: &mut RetryLoop,
+        stop: &CancellationToken,
+    ) -> Result<LeadershipEnd, LeadershipError> {
+        let state = self.fold.bus.stream_state(self.fold.source.stream()).await?;
+        if self.judge(hand.cursor, &state).await?.is_some() {
+            return self.lose(hand.lock, hand.cursor, stop).await;
+        }
+        self.follow(hand, prefetch, retry, stop).await
     }
 
     /// Folds batch after batch, until the reader or the leadership ends.
@@ -181,8 +200,8 @@ impl Leadership<'_> {
         }
     }
 
-    /// Finds the cursor and the state of the stream.
-    async fn open(&self) -> Result<(Cursor, StreamState), LeadershipError> {
+    /// Finds the state of the stream, and its first cursor if it has none.
+    async fn open(&self, stored: Option<Cursor>) -> Result<(Cursor, StreamState), LeadershipError> {
         let stream = self.fold.source.stream();
         let state = self.fold.bus.stream_state(stream).await?;
         self.check_transform(&state)?;
@@ -193,7 +212,7 @@ impl Leadership<'_> {
             );
         }
         self.fold.show_stream(&state);
-        let cursor = match self.fold.store.cursor(stream).await? {
+        let cursor = match stored {
             Some(cursor) => cursor,
             None => self.first_cursor(&state).await?,
         };

@@ -10,6 +10,7 @@ use super::attempt::Attempt;
 use crate::metrics::{ChangeOutcome, Label as _, Treatment};
 use crate::store::role_changes::Reason;
 use crate::store::{StoreError, Tx, foreign_changes, role_changes};
+use rolekeeper_domain::audit::{self, Row, Rows, by_profile};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::plan::{Plan, RoleChange, SeenRoles};
 use rolekeeper_domain::rule::OnExternalRemoval;
@@ -80,10 +81,7 @@ impl Attempt {
         seen: &SeenRoles,
         plan: &Plan,
     ) -> Result<Vec<Uuid>, StoreError> {
-        let (done, not_done): (Vec<_>, Vec<_>) = evaluation
-            .open
-            .iter()
-            .partition(|open| seen.has(&open.role) == open.granted);
+        let (done, not_done) = by_profile(&evaluation.open, seen);
         let user = self.claim.user.as_str();
         let ids: Vec<Uuid> = done.iter().map(|open| open.id).collect();
         let foreign = foreign_changes::not_ours(tx, user, &ids).await?;
@@ -102,19 +100,18 @@ impl Attempt {
         }
         role_changes::close(tx, &foreign, "superseded").await?;
         self.audit_foreign(tx, evaluation, seen, (plan, &done)).await?;
+        let Rows { of_plan, superseded } = audit::rows(plan, &not_done, self.context.writes);
         let (mut rows, mut again) = (Vec::new(), Vec::new());
-        let mut dropped: Vec<Uuid> = not_done.iter().map(|open| open.id).collect();
-        for (role, change) in plan.changes() {
-            let granted = *change == RoleChange::Granted;
-            let same = |open: &&&OpenChange| open.role == *role && open.granted == granted;
-            // With writes off, an open change will not be written: it is closed below.
-            if let Some(open) = not_done.iter().find(same).filter(|_| self.context.writes) {
-                dropped.retain(|id| *id != open.id);
-                rows.push(open.id);
-                again.push(open.id);
-                continue;
-            }
-            let Some(of) = evaluation.roles.iter().find(|one| one.rule.role == *role) else {
+        for row in of_plan {
+            let (role, change) = match row {
+                Row::New(role, change) => (role, change),
+                Row::Again(id) => {
+                    rows.push(id);
+                    again.push(id);
+                    continue;
+                }
+            };
+            let Some(of) = evaluation.roles.iter().find(|one| one.rule.role == role) else {
                 continue;
             };
             // In shadow mode each attempt makes the same decision; the audit has it once.
@@ -123,13 +120,13 @@ impl Attempt {
                     .known
                     .as_ref()
                     .is_some_and(|known| known.wanted == of.decision.wanted)
-                && role_changes::is_shadowed(tx, &self.claim, role, *change).await?;
+                && role_changes::is_shadowed(tx, &self.claim, role, change).await?;
             if !decided_before {
                 rows.push(
                     role_changes::decide(
                         tx,
                         &self.claim,
-                        (of.rule, *change, of.pin.as_ref().map(|_| Reason::Pinned)),
+                        (of.rule, change, of.pin.as_ref().map(|_| Reason::Pinned)),
                         evaluation.plays(of.rule),
                         !self.context.writes,
                     )
@@ -139,13 +136,13 @@ impl Attempt {
                     self.context
                         .metrics
                         .role_changes
-                        .of((*change, ChangeOutcome::Shadow))
+                        .of((change, ChangeOutcome::Shadow))
                         .inc();
                 }
             }
         }
         role_changes::attempt_again(tx, &again).await?;
-        role_changes::close(tx, &dropped, "superseded").await?;
+        role_changes::close(tx, &superseded, "superseded").await?;
         Ok(rows)
     }
 }

@@ -10,7 +10,6 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use super::attempt::Attempt;
-use super::brake::Braked;
 use super::context::Context;
 use super::permission::Permission;
 use super::persons;
@@ -19,6 +18,7 @@ use crate::flow::permit::Permit;
 use crate::store::work_queue::Order;
 use crate::store::{Claim, StoreError, Tx, assignments, brakes, erasures, leases, pins};
 use rolekeeper_domain::evaluation::{Evaluation, Role};
+use rolekeeper_domain::held::Held;
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::schedule::DENIED_AT_MOST;
 
@@ -269,7 +269,7 @@ async fn hold_unseen(
     }
     // From here on under the brakes' locks, so that the operator cannot release them before this transaction ends.
     let engaged = brakes::engaged(tx).await?;
-    let mut braked = Braked::default();
+    let mut braked = Held::default();
     for change in pending_change() {
         if braked.without_brake(change, evaluation) {
             continue;
@@ -281,7 +281,7 @@ async fn hold_unseen(
             braked.brakes.push(change);
         }
     }
-    let Some(why) = braked.held_by() else {
+    let Some(why) = braked.by() else {
         return Ok(false);
     };
     for role in &evaluation.roles {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::attempt::{Attempt, AttemptError, Completed};
-use super::brake::Braked;
 use super::decision::{Decided, ToWrite};
 use super::observe::Observed;
 use super::race::Races;
@@ -18,6 +17,7 @@ use crate::auth0::{CallError, Profile};
 use crate::metrics::Unsent;
 use crate::store::{StoreError, Tx, leases};
 use rolekeeper_domain::evaluation::Evaluation;
+use rolekeeper_domain::held::Held;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::patch::Patch;
 use rolekeeper_domain::person::Person;
@@ -38,7 +38,7 @@ struct Planned {
     plan: Plan,
     races: Races,
     /// The changes left out of the plan.
-    braked: Braked,
+    braked: Held,
     /// Roles that another client removed and that the rules leave removed.
     suppressed: Vec<String>,
 }

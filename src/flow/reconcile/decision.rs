@@ -5,9 +5,9 @@
 use uuid::Uuid;
 
 use super::attempt::Completed;
-use super::brake::Braked;
 use super::plain_write::Remains;
 use super::race::Races;
+use rolekeeper_domain::held::Held;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::patch::Patch;
 use rolekeeper_domain::plan::RoleChange;
@@ -35,7 +35,7 @@ pub(super) struct ToWrite {
     pub(super) races: Races,
     pub(super) generation: i64,
     /// The changes left out of the plan.
-    pub(super) braked: Braked,
+    pub(super) braked: Held,
     /// Roles that another client removed and that the rules leave removed.
     pub(super) suppressed: Vec<String>,
     /// Missing roles of which it is not yet known whether another client removed them.

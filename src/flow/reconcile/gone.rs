@@ -11,9 +11,10 @@ use uuid::Uuid;
 use super::attempt::{Attempt, Completed};
 use crate::auth0::Profile;
 use crate::store::role_changes::Reason;
-use crate::store::{HeldBy, StoreError, Tx, gone, leases, role_changes, users};
+use crate::store::{StoreError, Tx, gone, leases, role_changes, users};
 use rolekeeper_domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
 use rolekeeper_domain::evaluation::Evaluation;
+use rolekeeper_domain::held::HeldBy;
 
 impl Attempt {
     /// Handles the response that Auth0 does not know the user, as of `at`: the user is marked, and roles of ours are

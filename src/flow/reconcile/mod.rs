@@ -23,7 +23,6 @@ mod give_back;
 mod gone;
 mod health;
 mod hidden;
-mod history;
 mod locked;
 mod locks;
 mod name_change;

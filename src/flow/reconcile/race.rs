@@ -1,34 +1,28 @@
 //! Writes of another client between our read and our write, and their resolution.
 //!
-//! Owns the queries to the tables and the results in audit, log and metric; `domain::merge` resolves, `restore` permits
-//! a restore. Must never change an entry of other clients except to restore one that our write overwrote, and never
+//! Owns the queries to the tables and the results in audit, log and metric; `domain::merge` resolves, `domain::history` judges,
+//! `restore` permits a restore. Must never change an entry of other clients except to restore one that our write overwrote, and never
 //! because of a record alone: Auth0 confirmed each record on which a restore, or the takeover of a managed role, rests
 //! before the profile was read.
-
-use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 use tracing::error;
 use uuid::Uuid;
 
 use super::attempt::Attempt;
-use super::history::History;
 use super::own_writes::state;
 use super::removal::Removals;
 use crate::auth0::Profile;
 use crate::store::profile_writes::Bounds;
-use crate::store::races::KnownRaces;
 use crate::store::{
-    RaceOutcome, Restored, StoreError, Theirs, Tx, assignments, confirmations, profile_writes, races,
-    role_changes, unknown_writes,
+    RaceOutcome, StoreError, Tx, assignments, confirmations, profile_writes, races, role_changes,
+    unknown_writes,
 };
 use rolekeeper_domain::evaluation::Evaluation;
+use rolekeeper_domain::history::{History, Judged, KnownRaces, Next, Restored, TakenOver, Theirs, take_over};
 use rolekeeper_domain::merge::{Pair, Resolution, State};
 use rolekeeper_domain::plan::{RoleChange, SeenRoles};
 use rolekeeper_domain::race::MAX_RECORD_WAIT;
-
-/// The newest records for which Auth0 is asked at once because they may report a change of a managed role.
-const ASKED_AT_ONCE: usize = 20;
 
 /// The result of looking for races when a profile was read.
 #[derive(Debug, Default)]
@@ -129,31 +123,16 @@ impl Attempt {
         (owned, now): (&[&str], &State),
     ) -> Result<Races, StoreError> {
         let user = self.claim.user.as_str();
-        let mut racing = resolution.races.clone();
-        let Some(restored_roles) = &resolution.restored_roles else {
+        let Judged { racing, ask, next } = history.judge(resolution, known.overdue, (owned, now));
+        confirmations::ask(tx, user, &ask).await?;
+        let Next::Restore(restored_roles) = next else {
             races::found(tx, user, &history.races(&racing, now, None, false)).await?;
-            // A forged record may hide a lost change.
-            let doubtful = history.doubtful(&racing, owned, now);
-            if !doubtful.is_empty() {
-                confirmations::ask(tx, user, &doubtful).await?;
-                return Ok(Races::default());
+            if next == Next::Conclude {
+                self.conclude(tx, (history, resolution), known.overdue, now)
+                    .await?;
             }
-            self.conclude(tx, (history, resolution), known.overdue, now)
-                .await?;
             return Ok(Races::default());
         };
-        if racing.is_empty() {
-            // An already settled race may have been undone since by a write that did not know of it.
-            racing.extend(history.settled_last());
-        }
-        let unconfirmed = history.unconfirmed(resolution, &racing);
-        confirmations::ask(tx, user, &unconfirmed).await?;
-        // A later change of the profile than the last known write: its record is waited for.
-        let complete = resolution.still || known.overdue;
-        if !unconfirmed.is_empty() || !complete {
-            races::found(tx, user, &history.races(&racing, now, None, false)).await?;
-            return Ok(Races::default());
-        }
         let restored_roles = &self.permitted(now, restored_roles);
         if *restored_roles == now.roles {
             // Only a forbidden role is missing.
@@ -201,33 +180,23 @@ impl Attempt {
         evaluation: &mut Evaluation<'_>,
     ) -> Result<(), StoreError> {
         let user = self.claim.user.as_str();
-        let certain = confirmed.resolve(owned, now);
-        let late = |of: &History, resolution: &Resolution| -> BTreeSet<(String, Uuid)> {
-            let late = resolution.late.iter();
-            late.map(|(role, ours)| (role.clone(), of.writes[*ours]))
-                .collect()
-        };
-        let (late, likely_late) = (late(confirmed, &certain), late(sure, likely));
-        let agreed = |role: &&String| likely.reverted.contains(role);
-        let reverted: Vec<String> = certain.reverted.iter().filter(agreed).cloned().collect();
+        let TakenOver {
+            reverted,
+            late,
+            recorded,
+            ask,
+            doubtful,
+        } = take_over((confirmed, unrecorded), (sure, likely), (owned, now));
         evaluation.mark_reverted(&reverted);
-        for (role, write) in late.intersection(&likely_late) {
+        for (role, write) in &late {
             self.done_late(tx, now, (role, *write), evaluation).await?;
         }
-        if unrecorded && certain.consistent {
+        if recorded {
             profile_writes::recorded(tx, user, now.at).await?;
         }
-        let differ = certain.reverted != likely.reverted || late != likely_late;
-        if differ || (unrecorded && likely.consistent && !certain.consistent) {
-            let open = sure.open_since(likely.since);
-            confirmations::ask(tx, user, &open[..open.len().min(ASKED_AT_ONCE)]).await?;
-            let doubtful = likely
-                .reverted
-                .iter()
-                .chain(likely_late.iter().map(|(role, _)| role));
-            for role in doubtful.filter(|role| !reverted.contains(role)) {
-                evaluation.doubt(role, now.roles.contains(role));
-            }
+        confirmations::ask(tx, user, &ask).await?;
+        for role in &doubtful {
+            evaluation.doubt(role, now.roles.contains(role));
         }
         // A record reports a write of ours without a response, and Auth0 is being asked for that record.
         for wrote in unknown_writes::pending(tx, user).await? {

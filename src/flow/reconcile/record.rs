@@ -8,7 +8,6 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::attempt::{Attempt, Completed};
-use super::brake::Braked;
 use super::decision::ToWrite;
 use super::own_writes;
 use crate::auth0::Profile;
@@ -17,7 +16,8 @@ use crate::store::{
     Claim, Priority, RaceOutcome, StoreError, Tx, assignments, brakes, display_names, leases, role_changes,
     users, work_queue,
 };
-use rolekeeper_domain::evaluation::{Evaluation, Seen};
+use rolekeeper_domain::evaluation::Evaluation;
+use rolekeeper_domain::held::Held;
 use rolekeeper_domain::patch::Patch;
 
 impl Attempt {
@@ -113,24 +113,8 @@ impl Attempt {
     ) -> Result<(), StoreError> {
         let user = self.claim.user.as_str();
         let seen = profile.roles();
-        for role in evaluation.roles.iter().filter(|role| !role.left_open) {
-            let name = role.rule.role.as_str();
-            let (has_role, wanted, below_since) =
-                (seen.has(name), role.decision.wanted, role.decision.below_since);
-            if has_role || wanted || role.known.is_some() {
-                // A role that is held and earned is ours from now on; a role that is gone cannot be owned.
-                let adopted = has_role && (role.adopted() || wanted);
-                let suppressed = role.suppressed && !has_role;
-                let now = Seen {
-                    role: name,
-                    wanted,
-                    has_role,
-                    adopted,
-                    below_since,
-                    suppressed,
-                };
-                assignments::seen(tx, user, now).await?;
-            }
+        for now in evaluation.roles.iter().filter_map(|role| role.seen(&seen)) {
+            assignments::seen(tx, user, now).await?;
         }
         keep(tx, &self.claim, profile).await
     }
@@ -141,10 +125,10 @@ impl Attempt {
         tx: &mut Tx<'_>,
         generation: i64,
         evaluation: &Evaluation<'_>,
-        braked: &Braked,
+        braked: &Held,
     ) -> Result<Completed, StoreError> {
         let claim = &self.claim;
-        let Some(why) = braked.held_by() else {
+        let Some(why) = braked.by() else {
             leases::finish(tx, claim, generation, evaluation.again_at()).await?;
             self.name_later(tx, &evaluation.names).await?;
             return Ok(Completed::Done);

@@ -7,8 +7,9 @@ use tracing::{error, info};
 use uuid::Uuid;
 
 use super::attempt::Attempt;
-use crate::store::{Restored, StoreError, Tx, restores, role_changes};
+use crate::store::{StoreError, Tx, restores, role_changes};
 use rolekeeper_domain::brake::{Brake, Verdict, judge};
+use rolekeeper_domain::history::Restored;
 use rolekeeper_domain::merge::State;
 use rolekeeper_domain::plan::SeenRoles;
 use rolekeeper_domain::snapshot::OpenChange;

@@ -9,7 +9,6 @@ use tracing::debug;
 use uuid::Uuid;
 
 use super::attempt::Attempt;
-use super::brake::Braked;
 use super::context::Context;
 use super::decision::ToWrite;
 use super::observe::Observed;
@@ -23,6 +22,7 @@ use crate::store::profile_writes::ReadBefore;
 use crate::store::results::{self, Done};
 use crate::store::{Claim, StoreError};
 use rolekeeper_domain::brake::Verdict;
+use rolekeeper_domain::held::Held;
 use rolekeeper_domain::patch::Patch;
 use rolekeeper_domain::plan::{RoleChange, SeenRoles};
 use rolekeeper_domain::rule::Rule;
@@ -55,7 +55,7 @@ impl Attempt {
             write: Some(plain.write),
             races: Races::default(),
             generation: plain.generation,
-            braked: Braked::default(),
+            braked: Held::default(),
             suppressed: vec![],
             doubtful: vec![],
             plain: Some(plain.remains),

@@ -11,6 +11,7 @@ mod log_gaps;
 mod log_silence;
 mod losses;
 mod mirror_promoted;
+mod model_store;
 mod outages;
 mod poison;
 mod postgres_outages;

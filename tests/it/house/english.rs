@@ -158,7 +158,12 @@ fn uses(line: &str, word: &str) -> usize {
 fn texts() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut texts = Vec::new();
-    for folder in ["src", "crates/domain/src", "crates/sandbox/src"] {
+    for folder in [
+        "src",
+        "crates/domain/src",
+        "crates/models/src",
+        "crates/sandbox/src",
+    ] {
         let found = files(&root.join(folder));
         texts.extend(
             found

@@ -10,4 +10,4 @@ mod folders;
 mod oracles;
 mod paths;
 mod reliability;
-mod text;
+pub(crate) mod text;

@@ -5,7 +5,7 @@
 use time::OffsetDateTime;
 
 use crate::pin::Pin;
-use crate::plan::RoleChange;
+use crate::plan::{RoleChange, SeenRoles};
 use crate::removal::{Removal, RemovalState};
 use crate::rule::{Decision, OnExternalRemoval, Rule};
 use crate::snapshot::Assignment;
@@ -140,6 +140,23 @@ impl Role<'_> {
             RoleChange::Granted => (self.wanted() || self.unsure) && !self.forbidden,
             RoleChange::Revoked => (!self.wanted() || self.unsure) && self.adopted(),
         }
+    }
+
+    /// What an attempt stores of the role as `shown` has it; none where the attempt leaves it open, and for an unknown role that
+    /// is neither held nor wanted.
+    #[must_use]
+    pub fn seen(&self, shown: &SeenRoles) -> Option<Seen<'_>> {
+        let (has_role, wanted) = (shown.has(&self.rule.role), self.decision.wanted);
+        let stored = !self.left_open && (has_role || wanted || self.known.is_some());
+        stored.then(|| Seen {
+            role: &self.rule.role,
+            wanted,
+            has_role,
+            // A role that is held and earned is ours from now on; a role that is gone cannot be owned.
+            adopted: has_role && (self.adopted() || wanted),
+            below_since: self.decision.below_since,
+            suppressed: self.suppressed && !has_role,
+        })
     }
 
     /// The change that our own records alone require; none when they require none, or only an attempt can determine it.

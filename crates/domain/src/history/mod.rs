@@ -3,27 +3,37 @@
 //! Owns which writes still matter, which records a restore rests on, and which record causes a role to be restored.
 //! Must never query a table or Auth0.
 
+mod judge;
+mod known;
+mod take_over;
+
 use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::store::races::KnownRaces;
-use crate::store::{Race, Restored, Theirs};
-use rolekeeper_domain::merge::{Known, OurWrite, Pair, Resolution, State, resolve};
+use crate::merge::{Known, OurWrite, Pair, Resolution, State, resolve};
+pub use judge::{Judged, Next};
+pub use known::{KnownRaces, Race, Restored, Theirs};
+pub use take_over::{TakenOver, take_over};
 
 /// All writes to one user's roles that may matter; those of other clients are limited to `theirs`.
-pub(super) struct History {
-    pub(super) writes: Vec<Uuid>,
+#[derive(Debug)]
+pub struct History {
+    /// Ids of our writes.
+    pub writes: Vec<Uuid>,
     ours: Vec<OurWrite>,
-    pub(super) theirs: Vec<Theirs>,
+    /// The writes of other clients.
+    pub theirs: Vec<Theirs>,
     states: Vec<State>,
     settled: BTreeSet<Pair>,
 }
 
 impl History {
-    /// Drops writes from before `created_at`: they belong to another account with the same id.
-    pub(super) fn new(
+    /// The history of the profile that was created at `created_at`. Drops writes from before: they belong to
+    /// another account with the same id.
+    #[must_use]
+    pub fn new(
         ours: &[(Uuid, OurWrite)],
         theirs: Vec<Theirs>,
         known: &KnownRaces,
@@ -55,7 +65,9 @@ impl History {
         }
     }
 
-    pub(super) fn resolve(&self, owned: &[&str], now: &State) -> Resolution {
+    /// How the profile `now` came about.
+    #[must_use]
+    pub fn resolve(&self, owned: &[&str], now: &State) -> Resolution {
         let known = Known {
             ours: &self.ours,
             theirs: &self.states,
@@ -66,7 +78,7 @@ impl History {
     }
 
     /// The newest race that was settled.
-    pub(super) fn settled_last(&self) -> Option<Pair> {
+    fn settled_last(&self) -> Option<Pair> {
         let settled = self.settled.iter();
         settled
             .max_by_key(|(write, _)| self.ours[*write].wrote.at)
@@ -75,7 +87,7 @@ impl History {
 
     /// Records that must be confirmed before a role is restored: first the records of the races, and once these are
     /// confirmed, all records on which the resolution rests.
-    pub(super) fn unconfirmed(&self, resolution: &Resolution, racing: &[Pair]) -> Vec<&str> {
+    fn unconfirmed(&self, resolution: &Resolution, racing: &[Pair]) -> Vec<&str> {
         let open = |theirs: &&Theirs| !theirs.confirmed;
         let racing = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]);
         let first: BTreeSet<&str> = racing.filter(open).map(|theirs| theirs.record.as_str()).collect();
@@ -88,7 +100,8 @@ impl History {
     /// Whether a change of another client may have been lost: neither our read nor the profile has the entries of other
     /// clients as their write left them. Roles that our writes changed as managed ones are excluded, also when the
     /// rules no longer manage them.
-    pub(super) fn lost(&self, (ours, theirs): Pair, owned: &[&str], now: &State) -> bool {
+    #[must_use]
+    pub fn lost(&self, (ours, theirs): Pair, owned: &[&str], now: &State) -> bool {
         let foreign = |roles: &[String]| -> BTreeSet<String> {
             let managed = |role: &String| self.ours.iter().any(|ours| ours.managed.contains(role));
             let foreign = roles
@@ -101,14 +114,14 @@ impl History {
     }
 
     /// Unconfirmed records on which the resolution rests.
-    pub(super) fn open_since(&self, since: Option<OffsetDateTime>) -> Vec<&str> {
+    fn open_since(&self, since: Option<OffsetDateTime>) -> Vec<&str> {
         let known = self.theirs.iter().filter(|theirs| !theirs.confirmed);
         let since = known.filter(|theirs| since.is_none_or(|since| theirs.state.at >= since));
         since.map(|theirs| theirs.record.as_str()).collect()
     }
 
     /// Unconfirmed records of races in which a change may have been lost.
-    pub(super) fn doubtful(&self, racing: &[Pair], owned: &[&str], now: &State) -> Vec<&str> {
+    fn doubtful(&self, racing: &[Pair], owned: &[&str], now: &State) -> Vec<&str> {
         let doubtful = racing.iter().filter(|pair| self.lost(**pair, owned, now));
         let theirs = doubtful.map(|(_, theirs)| &self.theirs[*theirs]);
         let open = theirs.filter(|theirs| !theirs.confirmed);
@@ -117,12 +130,8 @@ impl History {
 
     /// The changes that a restore to `restored_roles` makes to the profile's roles `now`, each with the newest race that causes
     /// it.
-    pub(super) fn restored(
-        &self,
-        racing: &[Pair],
-        now: &[String],
-        restored_roles: &[String],
-    ) -> Vec<Restored> {
+    #[must_use]
+    pub fn restored(&self, racing: &[Pair], now: &[String], restored_roles: &[String]) -> Vec<Restored> {
         let mut causes: Vec<&Theirs> = racing.iter().map(|(_, theirs)| &self.theirs[*theirs]).collect();
         causes.sort_by_key(|theirs| std::cmp::Reverse(theirs.state.at));
         let restored = |role: &String, added: bool| {
@@ -141,7 +150,7 @@ impl History {
         added.chain(removed.map(|role| restored(role, false))).collect()
     }
 
-    pub(super) fn race<'a>(
+    fn race<'a>(
         &'a self,
         (ours, theirs): Pair,
         found: &'a State,
@@ -158,7 +167,9 @@ impl History {
         }
     }
 
-    pub(super) fn races<'a>(
+    /// These races, as they are stored: `merged` has the roles after a restore, which the brake has `held`.
+    #[must_use]
+    pub fn races<'a>(
         &'a self,
         pairs: &[Pair],
         found: &'a State,

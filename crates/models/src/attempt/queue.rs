@@ -1,0 +1,124 @@
+//! The work queue: one user's row.
+//!
+//! Owns the conditions of claim, lease and generation, as the statements of `src/store/leases.rs` and `work_queue.rs` have them; both
+//! are driven with the same scripts and compared. Must never lose an enqueueing that happens during an attempt.
+
+use rolekeeper_domain::held::HeldBy;
+
+use super::tables::Tables;
+
+/// The lease of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// Its id.
+    pub id: u8,
+    /// It has not expired.
+    pub valid: bool,
+}
+
+/// The row of the work queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Queued {
+    /// Raised with each enqueueing.
+    pub generation: u8,
+    /// Number of events that enqueued the user.
+    pub events: u8,
+    /// The profile must be read.
+    pub read: bool,
+    /// The lease of the attempt in flight.
+    pub lease: Option<Lease>,
+    /// The user waits for the operator.
+    pub held: Option<Held>,
+}
+
+/// Why a user waits: [`HeldBy`] in a form that has a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Held {
+    /// For the end of a stream's loss.
+    Loss,
+    /// For a brake.
+    Brake,
+}
+
+impl Held {
+    /// The same reason.
+    #[must_use]
+    pub fn of(by: HeldBy) -> Self {
+        if by == HeldBy::StreamLoss {
+            Self::Loss
+        } else {
+            Self::Brake
+        }
+    }
+}
+
+impl Tables {
+    /// Enqueues the user; `event` for a crossed threshold, `read` for a read of the profile.
+    pub fn enqueue(&mut self, event: bool, read: bool) {
+        self.events += u8::from(event);
+        let (events, generation) = (self.events, self.generation);
+        let row = self.queue.get_or_insert(Queued {
+            generation,
+            ..Queued::default()
+        });
+        row.generation += 1;
+        row.events = events;
+        row.read |= read;
+        row.held = None;
+        self.generation = row.generation;
+    }
+
+    /// Claims the user, if the row is due. Returns the lease, and whether the profile must be read.
+    pub fn claim(&mut self) -> Option<(u8, bool)> {
+        let free = |row: &&mut Queued| row.held.is_none() && row.lease.is_none_or(|lease| !lease.valid);
+        let paused = self.paused;
+        let row = self.queue.as_mut().filter(free).filter(|_| !paused)?;
+        let read = row.read || row.lease.is_some();
+        self.ids += 1;
+        row.read = false;
+        row.lease = Some(Lease {
+            id: self.ids,
+            valid: true,
+        });
+        Some((self.ids, read))
+    }
+
+    /// The row of the queue, if the attempt still has its lease.
+    pub fn still_ours(&mut self, lease: u8) -> Option<&mut Queued> {
+        let ours = |row: &&mut Queued| {
+            row.lease
+                == Some(Lease {
+                    id: lease,
+                    valid: true,
+                })
+        };
+        self.queue.as_mut().filter(ours)
+    }
+
+    /// Ends an attempt as of `generation`. A user enqueued meanwhile stays due.
+    pub fn finish(&mut self, lease: u8, generation: u8, held: Option<Held>) {
+        let Some(row) = &mut self.queue else { return };
+        if row.lease.is_none_or(|of| of.id != lease) {
+            return;
+        }
+        row.lease = None;
+        if row.generation == generation && !row.read {
+            row.held = held;
+            if held.is_none() {
+                self.queue = None;
+            }
+        }
+    }
+
+    /// Requeues the user, to be read.
+    pub fn again(&mut self, lease: u8) {
+        if let Some(row) = self
+            .queue
+            .as_mut()
+            .filter(|row| row.lease.is_some_and(|of| of.id == lease))
+        {
+            row.lease = None;
+            row.read = true;
+        }
+    }
+}

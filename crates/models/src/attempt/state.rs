@@ -1,0 +1,196 @@
+//! One state of the model: tenant, tables, and the attempts of two leaders.
+//!
+//! Owns what a trace shows of a state. Must never hold what a step does not need: each field multiplies the states.
+
+use std::fmt;
+
+use super::tables::Tables;
+use super::tenant::{Profile, Tenant, list};
+
+/// The attempt of one leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Attempt {
+    /// It has none, or its process ended.
+    Idle,
+    /// The user is claimed.
+    Claimed(Claim),
+    /// The profile was read.
+    Read(Claim, Seen),
+    /// A write is decided, and not sent or not answered.
+    Decided(Claim, Decided),
+    /// The write was answered with this profile.
+    Written(Claim, Decided, Profile),
+}
+
+/// A claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Claim {
+    /// The lease.
+    pub lease: u8,
+    /// Number of events at the claim.
+    pub events: u8,
+    /// The brake on revokes let this user pass.
+    pub passes: bool,
+}
+
+/// A profile that an attempt has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Seen {
+    /// The profile.
+    pub profile: Profile,
+    /// Number of the tenant's writes when the response came.
+    pub date: u8,
+    /// The roles of other clients as these wanted them then.
+    pub intended: u8,
+}
+
+/// A decided write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts of one write, each on its own"
+)]
+pub struct Decided {
+    /// Its id.
+    pub write: u8,
+    /// What it was decided from.
+    pub seen: Seen,
+    /// The roles that it sets.
+    pub roles: u8,
+    /// The row of its change in the audit.
+    pub change: Option<u8>,
+    /// It restores a role of another client.
+    pub restores: bool,
+    /// Generation of the queue at the decision.
+    pub generation: u8,
+    /// A change is held: the user waits for the operator afterwards.
+    pub held: Option<super::queue::Held>,
+    /// The state of the role is not known, and is not stored.
+    pub doubtful: bool,
+    /// It has overwritten a change of another client.
+    pub overwrote: bool,
+}
+
+/// How often something may still happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Left {
+    /// The user's count crosses the threshold.
+    pub crossings: u8,
+    /// Another client adds or removes its own role.
+    pub foreign: u8,
+    /// Another client adds or removes the managed role.
+    pub by_hand: u8,
+    /// A forged record is delivered.
+    pub forged: u8,
+    /// A call fails or its response is lost.
+    pub failures: u8,
+    /// A lease expires during its attempt.
+    pub expiries: u8,
+    /// The operator, or a stream, stops or releases something.
+    pub stops: u8,
+    /// The sweep enqueues the user.
+    pub sweeps: u8,
+}
+
+/// What no step may have done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "one flag for each property")]
+pub struct Flaws {
+    /// A write of ours changed a role of another client that this client had not changed.
+    pub foreign: bool,
+    /// A role was revoked that was never ours.
+    pub unadopted: bool,
+    /// A user was claimed while rolekeeper was paused.
+    pub paused: bool,
+    /// An attempt decided without its lease.
+    pub unleased: bool,
+    /// A revoke was decided while a loss stood or the brake held it.
+    pub held: bool,
+    /// A row of the audit was completed although no profile showed its change.
+    pub untrue: bool,
+    /// A race was found with a write that is ours, or that nobody made and Auth0 did not confirm.
+    pub false_race: bool,
+    /// A failed call ended the work on a user.
+    pub dropped: bool,
+}
+
+/// What happened, for the properties alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Past {
+    /// We decided a grant: from then on the role counts as ours, whichever client was first.
+    pub granted: bool,
+    /// The user earned the role while an attempt saw it.
+    pub adopted: bool,
+    /// A write of ours without a read response overwrote another client's: nothing tells its window, so nothing is restored.
+    pub unseen_loss: bool,
+}
+
+/// One state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Postgres.
+    pub tables: Tables,
+    /// The attempts of two leaders. Each may believe that it is the only one.
+    pub attempts: [Attempt; 2],
+    /// What may still happen.
+    pub left: Left,
+    /// What happened and must not.
+    pub flaws: Flaws,
+    /// What happened.
+    pub past: Past,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            tenant,
+            tables,
+            attempts,
+            ..
+        } = self;
+        let earned = if tables.earned { "earned" } else { "not earned" };
+        write!(
+            f,
+            "profile {:?} after write {}, role {earned}",
+            list(tenant.profile.roles),
+            tenant.profile.at
+        )?;
+        match tables.queue {
+            None => f.write_str("; not queued")?,
+            Some(row) => {
+                write!(f, "; queued, generation {}", row.generation)?;
+                if let Some(lease) = row.lease {
+                    let valid = if lease.valid { "" } else { ", expired" };
+                    write!(f, ", lease {}{valid}", lease.id)?;
+                }
+                if row.held.is_some() {
+                    f.write_str(", held")?;
+                }
+            }
+        }
+        for change in &tables.open {
+            write!(
+                f,
+                "; open row {} ({})",
+                change.id,
+                if change.granted { "granted" } else { "revoked" }
+            )?;
+        }
+        for (name, attempt) in ["A", "B"].iter().zip(attempts) {
+            write!(f, "; leader {name} {}", shown(attempt))?;
+        }
+        Ok(())
+    }
+}
+
+fn shown(attempt: &Attempt) -> String {
+    match attempt {
+        Attempt::Idle => "idle".to_owned(),
+        Attempt::Claimed(claim) => format!("has claimed under lease {}", claim.lease),
+        Attempt::Read(_, seen) => format!("has read {:?}", list(seen.profile.roles)),
+        Attempt::Decided(_, decided) => format!("will write {:?}", list(decided.roles)),
+        Attempt::Written(_, _, after) => format!("has written {:?}", list(after.roles)),
+    }
+}

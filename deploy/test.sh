@@ -17,6 +17,7 @@ export NATS_SERVER_OLDEST_BIN="$PWD/.tools/nats-oldest/bin/nats-server"
 # A test that hangs must not block the machine: the longest known run is far shorter.
 TEST_LIMIT=35m
 NODE_TEST_LIMIT=4m
+BROWSER_TEST_LIMIT=3m
 
 names=()
 results=()
@@ -77,6 +78,7 @@ part "clippy" cargo clippy --quiet --locked --workspace --all-targets -- -D warn
 part "instructions an event" scripts/instructions.sh
 part "SQL against the schema" sql_cache
 part "build the tests" cargo test --quiet --locked --no-run
+part "console in a browser" timeout --kill-after=30s "$BROWSER_TEST_LIMIT" node --test --test-reporter=spec tests/console/*.test.mjs
 part "tests" timeout --kill-after=30s "$TEST_LIMIT" cargo test --locked
 table
 printf '\nparts: %s passed, %s failed\n' "$(counted passed)" "$(counted FAILED)"

@@ -16,7 +16,7 @@ CREATE TABLE work_queue (
     attempts        integer NOT NULL DEFAULT 0,
     last_error      text,
     parked_at       timestamptz,
-    held_by         text CHECK (held_by ~ '^(stream_loss|brake_[a-z]+)$'),
+    held_by         text CHECK (held_by ~ '^(stream_loss|import|brake_[a-z]+)$'),
     pass_revokes    boolean NOT NULL DEFAULT false,
     pass_grants     boolean NOT NULL DEFAULT false,
     debounce_until  timestamptz,
@@ -51,7 +51,7 @@ COMMENT ON COLUMN work_queue.lease_until IS 'End of the lease: after it another 
 COMMENT ON COLUMN work_queue.attempts IS 'Failed attempts in a row; rate limits do not count.';
 COMMENT ON COLUMN work_queue.last_error IS 'Error of the last failed attempt.';
 COMMENT ON COLUMN work_queue.parked_at IS 'Time since which the user waits for the operator; null when not parked.';
-COMMENT ON COLUMN work_queue.held_by IS 'Reason that holds changes of the user until the operator acts: the loss of a stream, or a brake. Null when nothing is held.';
+COMMENT ON COLUMN work_queue.held_by IS 'Reason that holds changes of the user until the operator acts: the loss of a stream, an import, or a brake. Null when nothing is held.';
 COMMENT ON COLUMN work_queue.pass_revokes IS 'The operator has released the user: the next revokes pass the brake.';
 COMMENT ON COLUMN work_queue.pass_grants IS 'The same for grants.';
 COMMENT ON COLUMN work_queue.debounce_until IS 'Debounce: no attempt before this time, for any enqueue, since the count oscillates around a threshold. Null for a steady count.';

@@ -26,6 +26,24 @@ COMMENT ON COLUMN rules_in_force.put_by IS 'Source of their activation: `built-i
 COMMENT ON COLUMN rules_in_force.totals_kept IS 'A rule measures all playlists together, so the fold keeps owner_totals.';
 COMMENT ON COLUMN rules_in_force.totals_generation IS 'Raised when a rule starts to measure owner_totals again: rows of an older generation do not count.';
 
+CREATE TABLE rules_history (
+    put_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    version     bigint NOT NULL,
+    fingerprint text NOT NULL,
+    canonical   text NOT NULL,
+    put_by      text NOT NULL,
+    put_at      timestamptz NOT NULL DEFAULT now(),
+    act_id      bigint UNIQUE
+);
+COMMENT ON TABLE rules_history IS 'All rules that were put in force, for `rolekeeper undo`; a row for each activation, some a month. Written in its transaction, never removed. A restored older copy lacks the later ones.';
+COMMENT ON COLUMN rules_history.put_id IS 'Order of the rows.';
+COMMENT ON COLUMN rules_history.version IS 'Version of the rules; 0 without one.';
+COMMENT ON COLUMN rules_history.fingerprint IS 'SHA-256 of `canonical`.';
+COMMENT ON COLUMN rules_history.canonical IS 'The rules in canonical form: a rules file.';
+COMMENT ON COLUMN rules_history.put_by IS 'Source of their activation, as in rules_in_force.';
+COMMENT ON COLUMN rules_history.put_at IS 'Time of their activation.';
+COMMENT ON COLUMN rules_history.act_id IS 'The act in operator_acts; null without one.';
+
 CREATE TABLE walk (
     only_row        boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     rules           text NOT NULL,

@@ -67,6 +67,7 @@ have_own_node() { [ -x "$TOOLS/bin/node" ]; }
 have_valgrind() { command -v valgrind >/dev/null; }
 have_pgbouncer() { PATH="$PATH:/usr/sbin" command -v pgbouncer >/dev/null; }
 have_systemd_analyze() { command -v systemd-analyze >/dev/null; }
+have_chromium() { command -v chromium >/dev/null; }
 have_openssl() { command -v openssl >/dev/null; }
 have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 # `nats-server --version` writes "nats-server: v2.15.1".
@@ -88,6 +89,7 @@ have_valgrind|valgrind|valgrind, which counts instructions
 have_pgbouncer|pgbouncer|PgBouncer, a pooler that the tests put before PostgreSQL
 have_openssl|openssl|openssl, which makes the keys of the tests
 have_systemd_analyze|systemd|systemd-analyze, which checks the unit
+have_chromium|chromium fonts-dejavu-core|Chromium, in which the console is tested
 NEEDS
 }
 
@@ -276,6 +278,7 @@ if [ "$1" = test ]; then
   install_npm tests/checks "$TOOLS/checks/node" "helm and the checks of contracts"
   install_pip tests/checks/requirements.txt "$TOOLS/checks/python" "the checks of deploy/"
   install_helm
+  install_npm tests/console "$TOOLS/console" "axe and the driver of Chromium"
   # Sends the data API all requests that its description allows, and others.
   install_pip tests/schemathesis-requirements.txt "$TOOLS/schemathesis" schemathesis
   install_cargo_tool cargo-deny cargo-deny "$CARGO_DENY_VERSION" --locked

@@ -18,6 +18,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
+use crate::browsers::TOKEN;
 use crate::database;
 use crate::ground::Ground;
 use crate::latency_plays::{self, Published, Watch};
@@ -44,7 +45,7 @@ pub(crate) struct Round {
 
 /// All running parts. On drop, they end in this order.
 pub(crate) struct World {
-    worker: Worker,
+    pub(crate) worker: Worker,
     pub(crate) tenant: Tenant,
     pub(crate) jetstream: Context,
     streams: Streams,
@@ -187,6 +188,7 @@ async fn worker(program: &Path, url: &str, nats: &str, tenant: &Tenant) -> Resul
         // This is more than all rounds together change, so no change is held.
         ("BRAKE_REVOKES", "100000".to_owned()),
         ("BRAKE_GRANTS", "100000".to_owned()),
+        ("CONSOLE_READ_TOKEN", TOKEN.to_owned()),
     ]);
     worker::migrate(program, &settings).await?;
     let mut worker = Worker::spawn(program, &settings)?;

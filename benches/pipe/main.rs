@@ -4,6 +4,8 @@
 //! ends with a comparison of all counts with an independent count; a run that counted wrong ends the bench.
 
 mod baseline;
+mod browsers;
+mod consoles;
 mod database;
 mod dedup;
 #[path = "../shared/entry.rs"]

@@ -10,7 +10,7 @@ use clap::ValueEnum as _;
 use crate::ground::Ground;
 use crate::sizes::{Part, Sizes};
 use crate::table::Table;
-use crate::{baseline, dedup, growth, instructions, latency, memory, peers, share, start};
+use crate::{baseline, consoles, dedup, growth, instructions, latency, memory, peers, share, start};
 
 /// Measures all parts and prints the table.
 pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
@@ -53,6 +53,7 @@ async fn parts(table: &mut Table, ground: &Ground) -> Result<()> {
             Part::Growth => growth::measure(table, ground).await?,
             Part::Memory => memory::measure(table, ground).await?,
             Part::Start => start::measure(table, ground).await?,
+            Part::Consoles => consoles::measure(table, ground).await?,
             Part::Latency => latency::measure(table, ground).await?,
             Part::Instructions => instructions::measure(table, ground).await?,
         }

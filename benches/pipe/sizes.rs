@@ -63,6 +63,8 @@ pub(crate) enum Part {
     Memory,
     /// The time of a start, and the resources of the idle worker
     Start,
+    /// The pipe and the latency with ten open consoles, compared with none
+    Consoles,
     /// The latency from a play to its count, and to the role at the tenant when it crosses the threshold
     Latency,
     /// The instructions to parse and sum up an event, independent of other load on the host

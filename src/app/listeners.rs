@@ -16,11 +16,16 @@ use crate::bus::STREAMS;
 use crate::config::HttpConfig;
 use crate::flow::accept::Accept;
 use crate::flow::silence::DeliveryMonitor;
-use crate::http::api;
 use crate::http::{self, ops, webhook};
+use crate::http::{api, console};
 
-/// Opens the listener for metrics and health.
-pub(super) async fn serve_ops(shared: &Shared, address: SocketAddr, connections: usize) -> Result<()> {
+/// Opens the listener for metrics, health and, where it is configured, the console.
+pub(super) async fn serve_ops(
+    shared: &Shared,
+    address: SocketAddr,
+    connections: usize,
+    console: Option<console::Parts>,
+) -> Result<()> {
     let ops = ops::Ops {
         metrics: Arc::clone(&shared.metrics),
         readiness: shared.readiness.clone(),
@@ -29,8 +34,13 @@ pub(super) async fn serve_ops(shared: &Shared, address: SocketAddr, connections:
         streams: &STREAMS,
     };
     let listener = listen("OPS_LISTEN", address).await?;
+    let mut routes = ops::routes(ops);
+    if let Some(parts) = console {
+        routes = routes.merge(console::routes(parts));
+        info!("the console is served on OPS_LISTEN, at /console");
+    }
     let lifecycle = &shared.lifecycle;
-    let serve = http::serve(listener, ops::routes(ops), connections, lifecycle.stopping());
+    let serve = http::serve(listener, routes, connections, lifecycle.stopping());
     lifecycle.spawn("ops", serve);
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! setting does not compile.
 
 mod connect;
+mod console;
 mod deps;
 mod discover;
 mod listeners;
@@ -45,6 +46,7 @@ pub async fn serve(config: Config) -> Result<()> {
         reconcile,
         tenant,
         ops_listen,
+        console: console_config,
         rules_file,
         restores,
         erasure_key,
@@ -70,7 +72,9 @@ pub async fn serve(config: Config) -> Result<()> {
         lifecycle: lifecycle.clone(),
     };
     let connections = Connections::share_out();
-    serve_ops(&shared, ops_listen, connections.ops).await?;
+    let console = console_config
+        .map(|config| console::console(&shared, config, restores.forbidden.clone(), connections.ops));
+    serve_ops(&shared, ops_listen, connections.ops, console).await?;
     let serving = match http {
         Some(http) => serve_public(&shared, http, connections.public).await?,
         None => None,

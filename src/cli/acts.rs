@@ -16,7 +16,7 @@ use crate::config::DatabaseArgs;
 use crate::store::Acted;
 use rolekeeper_domain::explanation::plain;
 
-/// Shows the newest acts first: time, operator, command, outcome and reason.
+/// Shows the newest acts first: time, operator, command, outcome, reason and number.
 #[derive(Args, Debug)]
 pub(super) struct ActsArgs {
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub(super) struct ActsArgs {
     /// Most acts to show
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// One JSON object per line: `at`, `by`, `db_user`, `command`, `arguments`, `why`, `outcome`
+    /// One JSON object per line: `number`, `at`, `by`, `db_user`, `command`, `arguments`, `why`, `outcome`
     #[arg(long)]
     json: bool,
 }
@@ -50,6 +50,7 @@ pub(super) async fn run(args: ActsArgs) -> Result<()> {
 
 fn line(act: &Acted, at: &str) -> String {
     let Acted {
+        number,
         at: _,
         by,
         db_user,
@@ -59,7 +60,7 @@ fn line(act: &Acted, at: &str) -> String {
         outcome,
     } = act;
     json!({
-        "at": at, "by": by, "db_user": db_user, "command": command, "arguments": arguments, "why": why, "outcome": outcome,
+        "number": number, "at": at, "by": by, "db_user": db_user, "command": command, "arguments": arguments, "why": why, "outcome": outcome,
     })
     .to_string()
 }
@@ -71,11 +72,14 @@ fn sentence(act: &Acted, at: &str) -> String {
         .map(|why| format!(" ({why})"))
         .unwrap_or_default();
     let Acted {
+        number,
         by,
         command,
         arguments,
         outcome,
         ..
     } = act;
-    plain(&format!("{at}  {by}  {command} {arguments}: {outcome}{why}"))
+    plain(&format!(
+        "{at}  {by}  {command} {arguments}: {outcome}{why}  [act {number}]"
+    ))
 }

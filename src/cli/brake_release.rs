@@ -9,20 +9,18 @@ use anyhow::{Context as _, Result, bail};
 
 use super::interrupt::Interrupt;
 use super::output::{remark, say};
+use crate::flow::brakes::held_kind;
 use crate::store::{HeldKind, Release, Step, Store, Way};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::plan::RoleChange;
+use rolekeeper_domain::view::brakes::Kind;
 
 /// Time between two lines about the progress.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// Releases or drops all held changes of one kind, which the operator knows as `what`. `left` says what a drop leaves.
-pub(super) async fn run(
-    store: &Store,
-    (held, what): (HeldKind, &str),
-    (way, left): (Way, &str),
-    act: &Act,
-) -> Result<()> {
+/// Releases or drops all held changes of one kind.
+pub(super) async fn run(store: &Store, kind: Kind, way: Way, act: &Act) -> Result<()> {
+    let (held, what) = (held_kind(kind), kind.word());
     let Some(mut release) = store.begin_release(held, way, act).await? else {
         bail!("{what}: the brake is not engaged, nothing is held");
     };
@@ -53,7 +51,7 @@ pub(super) async fn run(
         HeldKind::Changes(change) => not_held(store, change).await?,
         HeldKind::Restores | HeldKind::Removals | HeldKind::Gone => String::new(),
     };
-    say!("{what}: {}{more}", done(&release, left));
+    say!("{what}: {}{more}", done(kind, &release));
     Ok(())
 }
 
@@ -74,17 +72,13 @@ fn so_far(release: &Release, what: &str) -> String {
 }
 
 /// Returns the text for a command that has done all.
-fn done(release: &Release, left: &str) -> String {
-    let users = release.users;
-    match (release.way, release.held) {
-        (Way::Drop, _) => format!("{users} users dropped: {left}"),
-        (Way::Release, HeldKind::Gone) => format!(
-            "{users} users released: each is read again at Auth0, and users unknown to Auth0 are marked as gone"
-        ),
-        (Way::Release, _) => format!(
-            "{users} users released: each is decided again, and a change that is still due is written as the rate limit allows"
-        ),
-    }
+fn done(kind: Kind, release: &Release) -> String {
+    let (users, past) = (release.users, release.way.past());
+    let left = match release.way {
+        Way::Release => kind.released(),
+        Way::Drop => kind.dropped().unwrap_or_default(),
+    };
+    format!("{users} users {past}: {left}")
 }
 
 /// Returns the text about users who wait for an attempt and were not held: their changes count from now on.

@@ -15,6 +15,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("announce", "--from 2026-11-23T10:00:00Z"),
     ("brake", "--show 50"),
     ("brake drop", "revokes --why 'the rule was wrong, ticket 7'"),
+    ("brake engage", "grants --why 'undo of act 41'"),
     ("brake release", "grants --why 'first day'"),
     ("discover", "--why 'first day'"),
     ("erase", "'auth0|6132829445244d0069782a78'"),

@@ -1,10 +1,16 @@
 //! Signals that end a command between two steps.
 //!
-//! Owns which signals these are. Must never end the command itself: it first reports how far it is.
+//! Owns which signals these are, and how long a step that does not end is waited for. Must never end the command itself: it first
+//! reports how far it is.
+
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures_util::FutureExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Longest time for which a step goes on after a signal: Postgres may not respond.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// SIGINT and SIGTERM, which from now on are only noted.
 #[derive(Debug)]
@@ -33,5 +39,18 @@ impl Interrupt {
     pub(super) fn is_requested(&mut self) -> bool {
         let mut signals = self.0.iter_mut();
         signals.any(|signal| signal.recv().now_or_never().is_some())
+    }
+
+    /// Waits for work that ends by itself between two steps. Once a signal arrives, calls `stop`, and waits for one more second;
+    /// returns nothing if the work has not ended then.
+    pub(super) async fn bounds<T>(work: impl Future<Output = T>, stop: impl FnOnce()) -> Result<Option<T>> {
+        let mut interrupt = Self::catch()?;
+        tokio::pin!(work);
+        tokio::select! {
+            biased;
+            ended = &mut work => return Ok(Some(ended)),
+            () = interrupt.requested() => stop(),
+        }
+        Ok(tokio::time::timeout(ENDS_WITHIN, work).await.ok())
     }
 }

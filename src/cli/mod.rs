@@ -9,8 +9,10 @@ mod adopt;
 mod announce;
 mod apply;
 mod ask;
+mod bad_lines;
 mod brake;
 mod brake_release;
+mod completions;
 mod dead_letters;
 mod discover;
 mod doctor;
@@ -21,6 +23,7 @@ mod explain;
 mod export;
 mod forgive;
 mod id_file;
+mod import;
 mod interrupt;
 mod limits;
 mod migrate;
@@ -42,6 +45,7 @@ mod simulate;
 mod skip;
 mod table;
 mod tenant;
+mod undo;
 mod unpin;
 mod verify;
 
@@ -86,6 +90,8 @@ enum Command {
     Plan(Box<plan::PlanArgs>),
     /// Do what a plan says: put its rules in force, and enqueue its users
     Apply(apply::ApplyArgs),
+    /// Show how to reverse a change of rules, a release of a brake, a role change or a plan
+    Undo(undo::UndoArgs),
     /// Show the rules in force, what others would change, or put others in force
     Rules(rules::RulesArgs),
     /// Replay the kept events under proposed rules: who would cross a threshold, and when
@@ -114,6 +120,8 @@ enum Command {
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Send the events of a file to the stream APP_EVENTS
     Publish(Box<publish::PublishArgs>),
+    /// Count a file of past plays or counts, and show who would gain or lose a role
+    Import(Box<import::ImportArgs>),
     /// Send role changes again that the stream ROLE_CHANGES lost
     Announce(announce::AnnounceArgs),
     /// Show parked users: users who wait for the operator
@@ -140,6 +148,8 @@ enum Command {
     Readmit(readmit::ReadmitArgs),
     /// Print the description of the data API (OpenAPI 3.1)
     Openapi(openapi::OpenapiArgs),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// The command line, with all commands; also for man pages and completions.
@@ -152,9 +162,14 @@ pub fn command() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let command = without_empty_variables(command());
-    let cli = match Cli::from_arg_matches(&command.get_matches()) {
+    let parsed = command.try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(fault) => fault.exit(),
+        Err(fault) => {
+            // The help is no error. clap's own code for one, 2, means differences here.
+            let _ = fault.print();
+            return ExitCode::from(u8::from(fault.use_stderr()));
+        }
     };
     match run(cli) {
         Ok(code) => code,
@@ -178,6 +193,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Brake(args) => brake::run(args).await?,
             Command::Plan(args) => return plan::run(*args).await,
             Command::Apply(args) => return apply::run(args).await,
+            Command::Undo(args) => return Box::pin(undo::run(args)).await,
             Command::Rules(args) => return rules::run(args).await,
             Command::Simulate(args) => Box::pin(simulate::run(*args)).await?,
             Command::Verify(args) => return Box::pin(verify::run(*args)).await,
@@ -192,6 +208,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Skip(args) => skip::run(args).await?,
             Command::DeadLetters(args) => return dead_letters::run(args).await,
             Command::Publish(args) => return publish::run(*args).await,
+            Command::Import(args) => return Box::pin(import::run(*args)).await,
             Command::Announce(args) => announce::run(args).await?,
             Command::Parked(args) => parked::run(args).await?,
             Command::Requeue(args) => return requeue::run(args).await,
@@ -205,6 +222,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Erase(args) => erase::run(args).await?,
             Command::Readmit(args) => readmit::run(args).await?,
             Command::Openapi(args) => openapi::run(&args),
+            Command::Completions(args) => completions::run(&args, command()),
         }
         Ok(ExitCode::SUCCESS)
     });

@@ -6,15 +6,13 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
-use time::UtcDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::output::{self, remark};
 use super::table::{Side, Table};
 use crate::app;
 use crate::config::DatabaseArgs;
-use crate::store::Parked;
+use rolekeeper_domain::explanation::moment;
+use rolekeeper_domain::view::parked::Parked;
 
 /// Shows the longest parked users first. A display name that Auth0 refused is shown too; it delays nothing else of the user.
 #[derive(Args, Debug)]
@@ -36,35 +34,31 @@ pub(super) async fn run(args: ParkedArgs) -> Result<()> {
         json,
     } = args;
     let store = app::connect(&database.checked()?).await?;
-    let parked = store.parked(i64::from(limit)).await?;
-    let shown = if json { lines(&parked)? } else { table(&parked)? };
+    let page = store.parked(None, i64::from(limit)).await?;
+    let shown = if json {
+        lines(&page.users)?
+    } else {
+        table(&page.users)
+    };
     output::to_stdout(format_args!("{shown}"));
-    let all = store.count_parked().await?;
-    if all > i64::from(limit) {
+    if page.more {
+        let all = store.count_parked().await?;
         remark!("{limit} of {all} parked users shown; --limit shows more");
     }
     Ok(())
 }
 
-fn since(parked: &Parked) -> Result<String> {
-    let whole = parked.since.replace_nanosecond(0)?;
-    Ok(UtcDateTime::from(whole).format(&Rfc3339)?)
-}
-
 fn lines(parked: &[Parked]) -> Result<String> {
     let mut text = String::new();
     for one in parked {
-        let object = json!({
-            "user_id": one.user, "parked_at": since(one)?, "attempts": one.attempts, "reason": one.why,
-        });
-        writeln!(text, "{object}")?;
+        writeln!(text, "{}", serde_json::to_string(one)?)?;
     }
     Ok(text)
 }
 
-fn table(parked: &[Parked]) -> Result<String> {
+fn table(parked: &[Parked]) -> String {
     if parked.is_empty() {
-        return Ok("no user is parked\n".to_owned());
+        return "no user is parked\n".to_owned();
     }
     let mut table = Table::new([
         ("user", Side::Left),
@@ -74,11 +68,11 @@ fn table(parked: &[Parked]) -> Result<String> {
     ]);
     for one in parked {
         table.row([
-            one.user.clone(),
-            since(one)?,
+            one.user_id.clone(),
+            moment(one.parked_at),
             one.attempts.to_string(),
-            one.why.clone(),
+            one.reason.clone(),
         ]);
     }
-    Ok(table.lines(""))
+    table.lines("")
 }

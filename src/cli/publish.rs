@@ -4,7 +4,6 @@
 //! operator asks for it.
 
 use std::fmt::Write as _;
-use std::io::BufRead;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,28 +12,24 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::bad_lines::{Named, on_thread};
 use super::interrupt::Interrupt;
 use super::output::{remark, say};
 use super::progress::Progress;
 use crate::app;
 use crate::config::BusArgs;
-use crate::flow::publish_lines::{
-    Bad, Checked, End, Kept, PublishLines, Sent, Source, check, sent_again_within,
-};
+use crate::flow::line_file::{Kept, Source};
+use crate::flow::publish_lines::{Checked, End, PublishLines, Sent, check, sent_again_within};
 
 /// Exit code when some lines were not sent.
 const SOME_NOT_SENT: u8 = 2;
-/// Longest time for which a run goes on after a signal.
-const STOPS_WITHIN: Duration = Duration::from_secs(1);
-/// Bad lines that are named; the rest is counted.
-const MOST_NAMED: u64 = 100;
 
 /// Examples for `--help`.
 const EXAMPLES: &str = "Examples:
   NATS_URL=nats://app:PASSWORD@host:4222 NATS_INBOX_PREFIX=_INBOX_app rolekeeper publish plays.ndjson
   zcat plays.ndjson.gz | rolekeeper publish - --from-line 2001
 
-Exit code: 0 all lines are stored, 1 no line is known to be stored, 2 some lines were not sent, or wrong arguments.";
+Exit code: 0 all lines are stored, 1 no line is known to be stored, or wrong arguments, 2 some lines were not sent.";
 
 /// Sends play events to the stream APP_EVENTS: one JSON object a line, as docs/app-events.md describes them, each with its `event_id`
 /// as the message id. All lines are checked first, by the parser that the fold uses, and nothing of a file with bad lines is sent.
@@ -60,17 +55,10 @@ pub(super) struct PublishArgs {
 }
 
 pub(super) async fn run(args: PublishArgs) -> Result<ExitCode> {
-    let (stop, mut interrupt) = (CancellationToken::new(), Interrupt::catch()?);
-    let published = publish(args, &stop);
-    tokio::pin!(published);
-    tokio::select! {
-        published = &mut published => return published,
-        () = interrupt.requested() => stop.cancel(),
-    }
+    let stop = CancellationToken::new();
     // A copy of standard input may wait for a line: it does not end by itself.
-    tokio::time::timeout(STOPS_WITHIN, published)
-        .await
-        .unwrap_or_else(|_| bail!("interrupted while the lines were read: nothing was sent"))
+    let published = Interrupt::bounds(Box::pin(publish(args, &stop)), || stop.cancel()).await?;
+    published.unwrap_or_else(|| bail!("interrupted while the lines were read: nothing was sent"))
 }
 
 async fn publish(args: PublishArgs, stop: &CancellationToken) -> Result<ExitCode> {
@@ -83,13 +71,13 @@ async fn publish(args: PublishArgs, stop: &CancellationToken) -> Result<ExitCode
     } = args;
     let bus = bus.checked()?;
     let source = Source::named(&file);
-    let (checked, reader): (Option<Checked>, Box<dyn BufRead + Send>) = if skip_bad {
+    let (checked, reader) = if skip_bad {
         (None, source.once()?)
     } else {
         let kept = on_thread(move || Ok(source.kept()?)).await?;
         let (checked, kept) = all_checked(kept, from_line, stop).await?;
         let reader = kept.reader().with_context(|| file.display().to_string())?;
-        (Some(checked), Box::new(reader))
+        (Some(checked), reader)
     };
     let publish = PublishLines {
         bus: app::bus(&bus).await?,
@@ -146,30 +134,6 @@ async fn all_checked(kept: Kept, from: u64, stop: &CancellationToken) -> Result<
         Ok((checked, kept))
     })
     .await
-}
-
-/// Runs work that may block for long.
-async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await?
-}
-
-/// Names bad lines on standard error, up to a limit.
-#[derive(Default)]
-struct Named(u64);
-
-impl Named {
-    fn name(&mut self, bad: &Bad) {
-        self.0 += 1;
-        if self.0 <= MOST_NAMED {
-            remark!("line {}: {}", bad.line, bad.reject);
-        }
-    }
-
-    fn end(&self) {
-        if let Some(more @ 1..) = self.0.checked_sub(MOST_NAMED) {
-            remark!("and {more} more bad lines");
-        }
-    }
 }
 
 /// Reports the end of a run.

@@ -64,6 +64,7 @@ pub(super) async fn run(args: RebuildArgs) -> Result<ExitCode> {
             stop: stop.clone(),
         },
         rules: in_force.rules,
+        sums: partition.is_none(),
         act: by.act("rebuild", json!({"partition": partition}), Some(why)),
     };
     let partitions = partitions(partition);
@@ -98,11 +99,17 @@ fn shown(rebuilt: &Rebuilt) -> String {
         partitions,
         playlists,
         corrected,
+        corrected_sums,
         ..
     } = rebuilt;
     let counted = format!("{playlists} playlists in {partitions} partitions were counted again");
-    match corrected {
-        0 => format!("{counted}: nothing differed, and nothing was changed"),
-        corrected => format!("{counted}: {corrected} were corrected, and their owners enqueued"),
+    match (corrected, corrected_sums) {
+        (0, 0) => format!("{counted}: nothing differed, and nothing was changed"),
+        (corrected, 0) => format!("{counted}: {corrected} were corrected, and their owners enqueued"),
+        (corrected, sums) => {
+            format!(
+                "{counted}: {corrected} were corrected, and the sums of {sums} users; the users are enqueued"
+            )
+        }
     }
 }

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::output::{self, say};
-use super::plan::{OutputArgs, Plan};
+use super::plan::{OutputArgs, Plan, Users};
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ForbiddenArgs};
 use crate::flow::rules_file;
@@ -26,7 +26,10 @@ const PLAN_EXAMPLES: &str = "Examples:
   rolekeeper rules plan rules.toml -o new.plan
   rolekeeper apply new.plan --why \"lower threshold\"
 
-Exit code: 0 no difference, 1 error, 2 differences, or wrong arguments.";
+Exit code: 0 no difference, 1 error, or wrong arguments, 2 differences.";
+
+/// Activations in JSON.
+const ACTIVATIONS: i64 = 20;
 
 /// Shows the rules in force, or what a rules file would change, or puts it in force.
 #[derive(Args, Debug)]
@@ -40,7 +43,11 @@ pub(super) struct RulesArgs {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Show the rules in force, since when they are, and how far users were compared with them
-    Show,
+    Show {
+        /// One JSON object: the rules, the comparison of users with them, and the last 20 activations
+        #[arg(long)]
+        json: bool,
+    },
     /// Show who would gain or lose a role under a rules file, in place of the rules in force
     #[command(after_help = PLAN_EXAMPLES)]
     Plan {
@@ -69,7 +76,12 @@ pub(super) async fn run(args: RulesArgs) -> Result<ExitCode> {
     let RulesArgs { database, action } = args;
     let database = database.checked()?;
     match action {
-        Action::Show => show(&app::connect(&database).await?).await?,
+        Action::Show { json: true } => {
+            let store = app::connect_to_read(&database).await?;
+            let shown = store.rules_shown(i64::MAX, ACTIVATIONS).await?;
+            say!("{}", serde_json::to_string_pretty(&shown)?);
+        }
+        Action::Show { json: false } => show(&app::connect(&database).await?).await?,
         Action::Plan {
             file,
             forbidden,
@@ -81,7 +93,7 @@ pub(super) async fn run(args: RulesArgs) -> Result<ExitCode> {
                 store: app::connect_to_read(&database).await?,
                 forbidden: &forbidden,
                 proposed: Some(&proposed),
-                user: None,
+                users: Users::All,
             };
             return plan.make(&output).await;
         }

@@ -15,6 +15,7 @@ use super::auth0::{Auth0Args, Auth0Config};
 use super::brake::BrakeArgs;
 use super::bus::{BusArgs, BusConfig};
 use super::check::{Check, Faults};
+use super::console::{ConsoleArgs, ConsoleConfig};
 use super::database::{DatabaseArgs, DatabaseConfig};
 use super::erasure::{DeletedArgs, ErasureArgs};
 use super::fold::{DedupArgs, FoldConfig};
@@ -46,9 +47,12 @@ pub struct ServeArgs {
     /// Address of the public listener (webhook, data API)
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: String,
-    /// Address of the ops listener (/metrics, /healthz, /readyz), which asks for no token: by default on this host alone
+    /// Address of the ops listener (/metrics, /healthz, /readyz, which ask for no token, and /console): by default on this host alone
     #[arg(long, env = "OPS_LISTEN", default_value = "127.0.0.1:9090")]
     pub ops_listen: String,
+    /// The console.
+    #[command(flatten)]
+    pub console: ConsoleArgs,
     /// The token that Auth0's log stream or Event Stream sends in the Authorization header, with or without `Bearer `
     #[arg(long, env = "LOG_STREAM_TOKEN", hide_env_values = true)]
     pub log_stream_token: Option<String>,
@@ -131,6 +135,8 @@ pub struct Config {
     pub tenant: Option<TenantConfig>,
     /// Address of metrics and health.
     pub ops_listen: SocketAddr,
+    /// Present when the console is served on the ops listener.
+    pub console: Option<ConsoleConfig>,
     /// This worker's rules file, if it has one. It is read while the worker runs.
     pub rules_file: Option<PathBuf>,
     /// Limits of restores, and roles that are never added.
@@ -210,6 +216,7 @@ impl ServeArgs {
             }),
             tenant: TenantConfig::check(&self.auth0, &mut check),
             ops_listen: check.address("OPS_LISTEN", &self.ops_listen),
+            console: self.console.check(&mut check),
             rules_file: self
                 .rules_file
                 .as_ref()

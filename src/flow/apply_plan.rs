@@ -140,7 +140,8 @@ impl<'r> Apply<'r> {
     }
 }
 
-fn entry(user: &UserChanges) -> Enqueue {
+/// The entry of a planned user.
+pub(super) fn entry(user: &UserChanges) -> Enqueue {
     let mut changes = user.changes.iter();
     let revokes = changes.any(|change| change.change == RoleChange::Revoked);
     let priority = if revokes {

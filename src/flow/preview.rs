@@ -74,6 +74,15 @@ impl<'r> Preview<'r> {
         Ok(candidate.map(|one| self.previewed(&one)))
     }
 
+    /// The previews of these users, in their order; each is no linked id.
+    ///
+    /// # Errors
+    /// Postgres refused, or is unreachable.
+    pub async fn of(&self, users: &[String]) -> Result<Vec<Previewed>, StoreError> {
+        let candidates = self.store.candidates_of(users, self.conditions).await?;
+        Ok(candidates.iter().map(|one| self.previewed(one)).collect())
+    }
+
     fn previewed(&self, candidate: &Candidate) -> Previewed {
         let snapshot = to_decide(candidate, self.asked.rules);
         of_user(&self.asked, &candidate.user, &snapshot, &candidate.beside)

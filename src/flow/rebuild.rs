@@ -3,6 +3,7 @@
 //! Owns the hold of attempts, and that a partition is compared until nothing differs. Must never leave the hold behind, nor correct a
 //! partition in part.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -39,6 +40,8 @@ pub struct Rebuild<'a> {
     pub rules: Rules,
     /// The act, without the partition.
     pub act: Act,
+    /// Compare the sums of all playlists of a user too, where a rule needs them.
+    pub sums: bool,
 }
 
 /// The result of a run.
@@ -50,6 +53,8 @@ pub struct Rebuilt {
     pub playlists: u64,
     /// Playlists whose stored state was corrected.
     pub corrected: u64,
+    /// Users whose stored sum of all playlists was corrected, beside those of corrected playlists.
+    pub corrected_sums: u64,
     /// Partitions that could not be counted again.
     pub not_rebuilt: Vec<NotChecked>,
 }
@@ -98,7 +103,7 @@ impl Rebuild<'_> {
         drop(keeping);
         store.end_rebuild(run).await?;
         let rebuilt = rebuilt?;
-        if rebuilt.corrected == 0 {
+        if rebuilt.corrected + rebuilt.corrected_sums == 0 {
             let outcome = format!("nothing differed in {} partitions", rebuilt.partitions);
             store.acted(&self.act, &outcome).await?;
         }
@@ -111,6 +116,9 @@ impl Rebuild<'_> {
         for (done, partition) in (1..).zip(partitions) {
             self.one(*partition, &mut rebuilt).await?;
             progress(done);
+        }
+        if self.sums && self.rules.need_totals() {
+            rebuilt.corrected_sums = self.sums().await?;
         }
         Ok(rebuilt)
     }
@@ -148,6 +156,26 @@ impl Rebuild<'_> {
             rebuilt.corrected += mended.playlists;
         }
         Err(RebuildError::NoEnd(partition))
+    }
+
+    /// Corrects the sums that differ from the playlists; returns their number.
+    async fn sums(&self) -> Result<u64, RebuildError> {
+        let (store, mut after, mut corrected) = (self.recounter.store, String::new(), 0);
+        loop {
+            let compared = store.compare_totals(&after).await?;
+            let Some(last) = compared.last else {
+                return Ok(corrected);
+            };
+            after = last;
+            let wrong: BTreeSet<String> = compared.wrong.into_iter().map(|one| one.user_id).collect();
+            if wrong.is_empty() {
+                continue;
+            }
+            corrected += wrong.len() as u64;
+            if !store.mend_totals(wrong, &self.rules, &self.act).await? {
+                return Err(RebuildError::OtherCursor);
+            }
+        }
     }
 
     /// Begins the hold, once that of a run that was killed has ended.

@@ -1,9 +1,10 @@
-//! HTTP: the webhook and the data API on the public listener, metrics and health on the ops listener.
+//! HTTP: the webhook and the data API on the public listener, metrics, health and the console on the ops listener.
 //!
 //! Owns which route is served on which listener. Must never hold a secret of Auth0, and never report for another stage.
 
 pub mod api;
 mod body;
+pub mod console;
 mod files;
 mod listener;
 pub mod ops;

@@ -53,6 +53,8 @@ pub(super) async fn recent(tx: &mut Tx<'_>) -> Result<Vec<i64>, StoreError> {
 /// A stored act.
 #[derive(Clone, Debug)]
 pub struct Acted {
+    /// Its number.
+    pub number: i64,
     /// Time of the act.
     pub at: OffsetDateTime,
     /// Name of the operator.
@@ -71,17 +73,21 @@ pub struct Acted {
 
 /// Stores an act with its result.
 pub async fn keep(tx: &mut Tx<'_>, act: &Act, outcome: &str) -> Result<(), StoreError> {
-    sqlx::query!(
-        "INSERT INTO operator_acts (acted_by, command, arguments, why, outcome) VALUES ($1, $2, $3, $4, $5)",
+    keep_numbered(tx, act, outcome).await?;
+    Ok(())
+}
+
+/// Stores an act with its result; returns its number.
+pub(super) async fn keep_numbered(tx: &mut Tx<'_>, act: &Act, outcome: &str) -> Result<i64, StoreError> {
+    let number = sqlx::query_scalar!(
+        "INSERT INTO operator_acts (acted_by, command, arguments, why, outcome) VALUES ($1, $2, $3, $4, $5) RETURNING act_id",
         act.by,
         act.command,
         act.arguments,
         act.why,
         outcome
-    )
-    .execute(&mut *tx)
-    .await?;
-    Ok(())
+    );
+    Ok(number.fetch_one(&mut *tx).await?)
 }
 
 impl Store {
@@ -129,11 +135,24 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// The newest release or drop of the held changes that the operator knows as `changes`.
+    pub async fn last_release(&self, changes: &str) -> Result<Option<Acted>, StoreError> {
+        let row = sqlx::query_as!(
+            Acted,
+            r#"SELECT acted_at AS at, acted_by AS "by", db_user, command, arguments, why, outcome
+               FROM operator_acts
+               WHERE command <> 'erase deleted' AND command IN ('brake release', 'brake drop') AND arguments->>'changes' = $1
+               ORDER BY act_id DESC LIMIT 1"#,
+            changes
+        );
+        Ok(row.fetch_optional(&self.pool).await?)
+    }
+
     /// The newest acts, at most `most`, newest first.
     pub async fn acts(&self, most: i64) -> Result<Vec<Acted>, StoreError> {
         let rows = sqlx::query_as!(
             Acted,
-            r#"SELECT acted_at AS at, acted_by AS "by", db_user, command, arguments, why, outcome
+            r#"SELECT act_id AS number, acted_at AS at, acted_by AS "by", db_user, command, arguments, why, outcome
                FROM operator_acts ORDER BY act_id DESC LIMIT $1"#,
             most
         );

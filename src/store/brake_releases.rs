@@ -3,12 +3,14 @@
 //! Owns how far each is, so that a command that was interrupted is continued by the next one. Must never let two commands act
 //! on one brake at a time: the later one takes over.
 
-use time::OffsetDateTime;
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{Store, StoreError, Tx};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::plan::RoleChange;
+use rolekeeper_domain::view::brakes::UnderWay;
 
 /// The kind of held changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,21 +65,6 @@ pub struct Release {
     run: Uuid,
 }
 
-/// A release or a drop under way, as the operator sees it.
-#[derive(Clone, Debug)]
-pub struct UnderWay {
-    /// Whether it is a drop.
-    pub drop: bool,
-    /// The operator.
-    pub by: String,
-    /// Its start.
-    pub began_at: OffsetDateTime,
-    /// The end of its last slice.
-    pub moved_at: OffsetDateTime,
-    /// Users so far.
-    pub users: i64,
-}
-
 impl Release {
     /// Whether the brake is released; only users that were held meanwhile may be left.
     #[must_use]
@@ -99,13 +86,14 @@ impl HeldKind {
 }
 
 /// Begins, or continues what an interrupted command of the same kind began: with all who are held now. A command that still runs
-/// can no longer commit.
+/// can no longer commit. With `patience` it returns none, and takes nothing over, where that command moved within this time.
 pub(super) async fn begin(
     tx: &mut Tx<'_>,
     held: HeldKind,
     way: Way,
     act: &Act,
-) -> Result<Release, StoreError> {
+    patience: Option<Duration>,
+) -> Result<Option<Release>, StoreError> {
     let run = Uuid::now_v7();
     let row = sqlx::query!(
         "INSERT INTO brake_releases AS b (change, run, is_drop, acted_by) VALUES ($1, $2, $3, $4)
@@ -115,14 +103,16 @@ pub(super) async fn begin(
              -- from the first one again: those who were held meanwhile are included, and the others are no longer held
              position = '',
              users = CASE WHEN b.is_drop = excluded.is_drop THEN b.users ELSE 0 END
+         WHERE $5::double precision IS NULL OR b.moved_at < now() - $5 * interval '1 second'
          RETURNING position, users",
         held.as_str(),
         run,
         way == Way::Drop,
-        act.by
+        act.by,
+        patience.map(|patience| patience.as_secs_f64())
     );
-    let row = row.fetch_one(&mut *tx).await?;
-    Ok(Release {
+    let row = row.fetch_optional(&mut *tx).await?;
+    Ok(row.map(|row| Release {
         held,
         way,
         users: row.users.unsigned_abs(),
@@ -131,7 +121,7 @@ pub(super) async fn begin(
         phase: Phase::Held,
         position: row.position,
         run,
-    })
+    }))
 }
 
 /// Stores the end of a slice, with its number of users. Returns false if another command has taken over.

@@ -26,12 +26,9 @@ pub(super) async fn lock(
     Ok((row.engaged, row.since))
 }
 
-/// Whether it is engaged, without a lock.
-pub(super) async fn engaged(tx: &mut Tx<'_>, kind: &str) -> Result<bool, StoreError> {
-    let engaged = sqlx::query_scalar!(
-        r#"SELECT engaged_at IS NOT NULL AS "engaged!" FROM brakes WHERE change = $1"#,
-        kind
-    );
+/// Time since which it is engaged, without a lock.
+pub(super) async fn engaged_at(tx: &mut Tx<'_>, kind: &str) -> Result<Option<OffsetDateTime>, StoreError> {
+    let engaged = sqlx::query_scalar!("SELECT engaged_at FROM brakes WHERE change = $1", kind);
     Ok(engaged.fetch_one(&mut *tx).await?)
 }
 

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx};
+use super::held_by::marks;
+use super::{Store, StoreError, Tx, slices};
 use rolekeeper_domain::plan::RoleChange;
+use rolekeeper_domain::view::Capped;
 
 /// How long a count of the holders is cached, since it reads all changes of the window.
 const HOLDERS_SERVE: Duration = Duration::from_mins(1);
@@ -28,6 +30,9 @@ pub struct Locked {
     since: OffsetDateTime,
 }
 
+/// Most held or waiting users of a brake that are counted: a count must not read millions of rows.
+pub(super) const COUNTED_AT_MOST: i64 = 20_000;
+
 /// State of a brake, as the operator sees it.
 #[derive(Debug)]
 pub struct BrakeState {
@@ -36,20 +41,11 @@ pub struct BrakeState {
     /// Number of users that would have changed when it engaged, and number of holders.
     pub counted: Option<(i64, i64)>,
     /// Held users, including those enqueued again by an event since, whose attempt waits.
-    pub held: i64,
+    pub held: Capped,
     /// Queued users without an attempt so far.
-    pub waiting: i64,
+    pub waiting: Capped,
     /// The first held users, with the roles that would change.
     pub first: Vec<(String, Vec<String>)>,
-}
-
-/// Marks of users held by one brake, and of those held by both.
-pub(super) fn marks(change: RoleChange) -> [&'static str; 2] {
-    let one = match change {
-        RoleChange::Granted => "brake_grants",
-        RoleChange::Revoked => "brake_revokes",
-    };
-    [one, "brake_both"]
 }
 
 /// Locks the brake of one kind of change, and raises its bound by the changes that the caller asks for. A caller that needs
@@ -278,42 +274,51 @@ impl Store {
         Ok(due.fetch_one(&self.pool).await?)
     }
 
-    /// State of a brake, with at most `show` of the users it holds.
-    pub async fn brake(&self, change: RoleChange, show: i64) -> Result<BrakeState, StoreError> {
+    /// State of a brake, with at most `show` of the users it holds behind `after`.
+    pub async fn brake(&self, change: RoleChange, after: &str, show: i64) -> Result<BrakeState, StoreError> {
         let mut tx = self.begin().await?;
         let marks = marks(change);
         let row = sqlx::query!(
             r#"SELECT engaged_at, changes, holders,
-                   (SELECT count(*) FROM work_queue WHERE held_by = ANY($2::text[]) OR last_held_by = ANY($2::text[])) AS "held!",
-                   (SELECT count(*) FROM work_queue
-                    WHERE priority = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
-                      AND due_at <= now() AND parked_at IS NULL AND held_by IS NULL
-                      AND (last_held_by = ANY($2::text[])) IS NOT TRUE) AS "waiting!"
+                   (SELECT count(*) FROM (
+                       -- one index range for each mark and column
+                       SELECT held.user_id FROM UNNEST($2::text[]) AS of(mark) CROSS JOIN LATERAL (
+                           SELECT user_id FROM work_queue WHERE held_by = of.mark LIMIT $3) AS held
+                       UNION
+                       SELECT enqueued.user_id FROM UNNEST($2::text[]) AS of(mark) CROSS JOIN LATERAL (
+                           SELECT user_id FROM work_queue WHERE last_held_by = of.mark LIMIT $3) AS enqueued
+                   ) AS held) AS "held!",
+                   (SELECT count(*) FROM (
+                       SELECT FROM work_queue
+                       WHERE priority = CASE WHEN $1 = 'revoked' THEN 0 ELSE 1 END::smallint
+                         AND due_at <= now() AND parked_at IS NULL AND held_by IS NULL
+                         AND (last_held_by = ANY($2::text[])) IS NOT TRUE LIMIT $3) AS waiting) AS "waiting!"
                FROM brakes WHERE change = $1"#,
             change.as_str(),
-            &marks as &[&str]
+            &marks as &[&str],
+            COUNTED_AT_MOST + 1
         )
         .fetch_one(&mut tx)
         .await?;
+        let held = slices::next_held(&mut tx, &marks, after, show).await?;
         let first = sqlx::query!(
-            r#"SELECT n.user_id, array_agg(a.role ORDER BY a.role) AS "roles!" FROM work_queue n JOIN assignments a USING (user_id)
-               WHERE (n.held_by = ANY($2::text[]) OR n.last_held_by = ANY($2::text[]))
+            r#"SELECT a.user_id, array_agg(a.role ORDER BY a.role) AS "roles!" FROM assignments a
+               WHERE a.user_id = ANY($2::text[])
                  AND CASE WHEN $1 = 'revoked' THEN a.has_role AND a.adopted AND NOT a.wanted ELSE a.wanted AND NOT a.has_role AND NOT a.suppressed END
                  -- no brake holds a pinned role
                  AND NOT EXISTS (SELECT FROM pins p WHERE p.user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = a.user_id) || a.user_id)
                    AND p.role = a.role AND (p.until IS NULL OR p.until > now()))
-               GROUP BY n.user_id ORDER BY n.user_id LIMIT $3"#,
+               GROUP BY a.user_id ORDER BY a.user_id"#,
             change.as_str(),
-            &marks as &[&str],
-            show
+            &held
         )
         .fetch_all(&mut tx)
         .await?;
         Ok(BrakeState {
             engaged_at: row.engaged_at,
             counted: row.changes.zip(row.holders),
-            held: row.held,
-            waiting: row.waiting,
+            held: Capped::of(row.held, COUNTED_AT_MOST),
+            waiting: Capped::of(row.waiting, COUNTED_AT_MOST),
             first: first.into_iter().map(|row| (row.user_id, row.roles)).collect(),
         })
     }

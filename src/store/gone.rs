@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::brakes::COUNTED_AT_MOST;
 use super::held_by::GONE_HELD;
-use super::slices::{self, Slice};
+use super::slices::{self, SLICE, Slice};
 use super::{Enqueue, Priority, Store, StoreError, Tx, work_queue};
 use rolekeeper_domain::brake::GONE_WINDOW;
+use rolekeeper_domain::view::Capped;
 
 /// Retention of a user's data after Auth0 has reported the user as deleted.
 pub(super) const KEPT: Duration = Duration::from_hours(30 * 24);
@@ -39,7 +41,7 @@ pub struct GoneBrake {
     /// Number of users that would have been marked when it engaged, and number of known users.
     pub counted: Option<(i64, i64)>,
     /// Number of held users.
-    pub held: i64,
+    pub held: Capped,
     /// The first held users.
     pub first: Vec<String>,
 }
@@ -170,7 +172,7 @@ pub async fn replace(tx: &mut Tx<'_>, user: &str, created_at: OffsetDateTime) ->
 
 /// Lets the next held users pass: each is read at Auth0 again.
 pub(super) async fn slice(tx: &mut Tx<'_>, after: &str) -> Result<Slice, StoreError> {
-    let next = slices::next_held(tx, &[GONE_HELD], after).await?;
+    let next = slices::next_held(tx, &[GONE_HELD], after, SLICE).await?;
     let passed = sqlx::query!(
         "WITH held AS (
              SELECT user_id FROM work_queue WHERE user_id = ANY($1::text[]) AND (held_by = $2 OR last_held_by = $2)
@@ -210,9 +212,9 @@ pub(super) async fn enqueue_marked(
     Ok(last)
 }
 
-/// Whether the brake is engaged, without a lock.
-pub(super) async fn engaged(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-    let engaged = sqlx::query_scalar!(r#"SELECT engaged_at IS NOT NULL AS "engaged!" FROM gone_brake"#);
+/// Time since which the brake is engaged, without a lock.
+pub(super) async fn engaged_at(tx: &mut Tx<'_>) -> Result<Option<OffsetDateTime>, StoreError> {
+    let engaged = sqlx::query_scalar!("SELECT engaged_at FROM gone_brake");
     Ok(engaged.fetch_one(&mut *tx).await?)
 }
 
@@ -226,22 +228,24 @@ pub(super) async fn disengage(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
 }
 
 impl Store {
-    /// State of the brake, with at most `show` of the users it holds.
-    pub async fn gone_brake(&self, show: i64) -> Result<GoneBrake, StoreError> {
+    /// State of the brake, with at most `show` of the users it holds behind `after`.
+    pub async fn gone_brake(&self, after: &str, show: i64) -> Result<GoneBrake, StoreError> {
         let row = sqlx::query!(
             r#"SELECT engaged_at, users, known,
-                   (SELECT count(*) FROM work_queue WHERE held_by = $1) AS "held!",
-                   ARRAY(SELECT user_id FROM work_queue WHERE held_by = $1 ORDER BY user_id LIMIT $2) AS "first!"
+                   (SELECT count(*) FROM (SELECT FROM work_queue WHERE held_by = $1 LIMIT $4) AS held) AS "held!",
+                   ARRAY(SELECT user_id FROM work_queue WHERE held_by = $1 AND user_id > $3 ORDER BY user_id LIMIT $2) AS "first!"
                FROM gone_brake"#,
             GONE_HELD,
-            show
+            show,
+            after,
+            COUNTED_AT_MOST + 1
         )
         .fetch_one(&self.pool)
         .await?;
         Ok(GoneBrake {
             engaged_at: row.engaged_at,
             counted: row.users.zip(row.known),
-            held: row.held,
+            held: Capped::of(row.held, COUNTED_AT_MOST),
             first: row.first,
         })
     }

@@ -109,16 +109,30 @@ pub async fn dead_letters(
         .collect())
 }
 
-/// The ones of these plays that had been retracted before `before`.
-pub async fn retracted_before(
+/// When the first retraction of each of these plays was counted.
+pub async fn retracted(
     tx: &mut Tx<'_>,
     plays: &[&str],
-    before: OffsetDateTime,
-) -> Result<HashSet<String>, StoreError> {
-    let rows = sqlx::query_scalar!(
-        "SELECT retracted_id FROM retractions WHERE retracted_id = ANY($1::text[]) AND counted_at < $2",
-        plays as &[&str],
-        before
+) -> Result<HashMap<String, OffsetDateTime>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT retracted_id, counted_at FROM retractions WHERE retracted_id = ANY($1::text[])",
+        plays as &[&str]
     );
-    Ok(rows.fetch_all(&mut *tx).await?.into_iter().collect())
+    let rows = rows.fetch_all(&mut *tx).await?.into_iter();
+    Ok(rows.map(|row| (row.retracted_id, row.counted_at)).collect())
+}
+
+/// A time at which all messages of a stream before `first` were counted; none where no mark of the cursor tells one.
+pub async fn counted_up_to(
+    tx: &mut Tx<'_>,
+    (stream, created_ns): (&str, i64),
+    first: i64,
+) -> Result<Option<OffsetDateTime>, StoreError> {
+    let at = sqlx::query_scalar!(
+        "SELECT min(marked_at) FROM cursor_marks WHERE stream = $1 AND created_ns = $2 AND last_seq >= $3",
+        stream,
+        created_ns,
+        first - 1
+    );
+    Ok(at.fetch_one(&mut *tx).await?)
 }

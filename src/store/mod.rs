@@ -12,6 +12,7 @@ mod brake_releases;
 mod brake_row;
 pub mod brakes;
 pub mod carried_removals;
+mod change_counts;
 mod channel;
 pub mod confirmations;
 mod counters;
@@ -44,6 +45,7 @@ pub mod gone;
 mod held_by;
 pub mod history;
 pub mod identities;
+pub mod imports;
 mod in_clear;
 pub mod kept_letters;
 pub mod lease_ends;
@@ -64,6 +66,7 @@ mod pause;
 mod pending_moves;
 mod person;
 pub mod pins;
+mod pipe;
 pub mod playlist_lifecycles;
 pub mod playlists;
 mod pool;
@@ -71,6 +74,7 @@ pub mod preview;
 pub mod profile_writes;
 pub mod promoted;
 mod publish_budgets;
+mod queue_page;
 pub mod race_ends;
 pub mod races;
 pub mod rebuild;
@@ -83,7 +87,9 @@ pub mod results;
 mod retention;
 mod role_change_chain;
 pub mod role_changes;
+mod rules_history;
 mod rules_in_force;
+mod rules_shown;
 mod said;
 mod schema;
 mod server;
@@ -98,12 +104,15 @@ mod sweep;
 mod tenant;
 mod tenant_log;
 mod tx;
+mod undone;
 pub mod unknown_writes;
 mod user_data;
+mod user_search;
 pub mod users;
 mod walk;
 pub mod work_queue;
 mod workers;
+pub mod wrong_totals;
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
@@ -116,7 +125,7 @@ use sqlx::postgres::PgConnectOptions;
 pub use acts::{Acted, ERASE_DELETED};
 pub use announced_end::AnnouncedEnd;
 pub use bases::Base;
-pub use brake_releases::{HeldKind, Release, UnderWay, Way};
+pub use brake_releases::{HeldKind, Release, Way};
 pub use brakes::BrakeState;
 pub use channel::{Channel, Listener};
 pub use cursor_marks::Trimmable;
@@ -141,18 +150,19 @@ pub use lock::{CHECK_EVERY, Lock, LockGuard};
 pub use moves::MoveOutcome;
 pub use out_of_date::Compare;
 pub use own_playlists::OwnPlaylist;
-pub use parked::{Parked, RequeueAll};
+pub use parked::RequeueAll;
 pub use pause::{Paused, Resumed};
 pub use pins::{PinOutcome, Pinned, UnpinOutcome};
 pub use playlists::Counted;
 use pool::Pool;
 pub use profile_writes::{OwnRecord, OwnWrite};
 pub use races::{ForeignWrite, Race, Theirs};
-pub use release::Step;
+pub use release::{Begun, Step};
 pub use retention::Retained;
 pub use role_changes::Restored;
 use rolekeeper_domain::erasure::ErasureKey;
 pub use rolekeeper_domain::race::RaceOutcome;
+pub use rules_history::RulesChange;
 pub use rules_in_force::{InForce, OfferedBy};
 pub use server::Server;
 use session::Session;
@@ -172,6 +182,9 @@ const API_CONNECTIONS: u32 = 6;
 const READING_CONNECTIONS: u32 = 1;
 /// Connections in the pool for metrics and health.
 const OPS_CONNECTIONS: u32 = 2;
+
+/// Connections in the pool of the console.
+const CONSOLE_CONNECTIONS: u32 = 3;
 
 /// Settings of a transaction that only reads. Postgres does not compile its statements, which would take longer than to read a few
 /// rows.
@@ -223,6 +236,14 @@ impl Store {
     #[must_use]
     pub fn for_reading(&self) -> Self {
         let pool = Pool::new(self.pooled.clone(), READING_CONNECTIONS, true);
+        Self { pool, ..self.clone() }
+    }
+
+    /// The same store with a separate pool for the pages of the console, whose sessions cannot write.
+    #[must_use]
+    pub fn for_console(&self) -> Self {
+        let behind_pooler = self.pool.behind_pooler();
+        let pool = Pool::to_read(self.pooled.clone(), CONSOLE_CONNECTIONS, behind_pooler);
         Self { pool, ..self.clone() }
     }
 

@@ -11,39 +11,42 @@ use time::OffsetDateTime;
 use super::slices::SLICE;
 use super::{Channel, Store, StoreError, Tx, acts, display_names};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::view::parked::{Parked, ParkedPage};
 
 /// Maximum number of users named in an act.
 const NAMED_AT_MOST: usize = 100;
 
-/// A user without attempts until the operator, a change of the profile or the end of a day makes the user due.
-#[derive(Clone, Debug)]
-pub struct Parked {
-    /// Auth0 user id.
-    pub user: String,
-    /// Time since which the user is parked.
-    pub since: OffsetDateTime,
-    /// Consecutive failed attempts, including the one that parked the user.
-    pub attempts: i32,
-    /// The reason given by that attempt.
-    pub why: String,
-}
-
 impl Store {
-    /// Parked users, and those whose display name was refused, longest first, at most `most`.
-    pub async fn parked(&self, most: i64) -> Result<Vec<Parked>, StoreError> {
+    /// Parked users, and those whose display name was refused, longest first, at most `most`; from behind `after`, a time and a
+    /// user of the page before.
+    pub async fn parked(
+        &self,
+        after: Option<(OffsetDateTime, &str)>,
+        most: i64,
+    ) -> Result<ParkedPage, StoreError> {
+        let (since, user) = after.unzip();
         let rows = sqlx::query_as!(
             Parked,
-            r#"SELECT user_id AS "user!", parked_at AS "since!", attempts AS "attempts!", coalesce(last_error, '') AS "why!"
-               FROM work_queue WHERE parked_at IS NOT NULL
+            r#"(SELECT user_id AS "user_id!", parked_at AS "parked_at!", attempts AS "attempts!", coalesce(last_error, '') AS "reason!"
+                FROM work_queue WHERE parked_at IS NOT NULL AND ($2::timestamptz IS NULL OR (parked_at, user_id) > ($2, $3::text))
+                ORDER BY parked_at, user_id LIMIT $1)
                UNION ALL
-               SELECT user_id, refused_at, 1, 'display name: ' || refusal FROM display_names WHERE refused IS NOT NULL
+               (SELECT user_id, refused_at, 1, 'display name: ' || refusal FROM display_names
+                WHERE refused IS NOT NULL AND ($2::timestamptz IS NULL OR (refused_at, user_id) > ($2, $3::text))
+                ORDER BY refused_at, user_id LIMIT $1)
                ORDER BY 2, 1 LIMIT $1"#,
-            most
+            most.saturating_add(1),
+            since,
+            user
         );
-        Ok(rows.fetch_all(&self.pool).await?)
+        let mut users = rows.fetch_all(&self.pool).await?;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let more = users.len() > most;
+        users.truncate(most);
+        Ok(ParkedPage { users, more })
     }
 
-    /// Number of entries of [`Self::parked`].
+    /// Number of users of [`Self::parked`].
     pub async fn count_parked(&self) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
             r#"SELECT (SELECT count(*) FROM work_queue WHERE parked_at IS NOT NULL)

@@ -53,6 +53,7 @@ pub(super) async fn erase(
             user
         ),
         sqlx::query!("DELETE FROM owner_totals WHERE user_id = $1", user),
+        sqlx::query!("DELETE FROM import_users WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM assignments WHERE user_id = $1", user),
         sqlx::query!("DELETE FROM own_decisions WHERE user_id = $1 OR primary_id = $1", user),
         sqlx::query!("DELETE FROM pins WHERE user_id = $1", user),
@@ -146,6 +147,7 @@ impl Store {
                UNION ALL SELECT 'playlists', to_jsonb(t) FROM playlists t WHERE owner_id = ANY($1::text[])
                UNION ALL SELECT 'playlist_base_counts', to_jsonb(t) FROM playlist_base_counts t WHERE owner_id = ANY($1::text[])
                UNION ALL SELECT 'owner_totals', to_jsonb(t) FROM owner_totals t WHERE user_id = ANY($1::text[])
+               UNION ALL SELECT 'import_users', to_jsonb(t) FROM import_users t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'work_queue', to_jsonb(t) FROM work_queue t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'gone_users', to_jsonb(t) FROM gone_users t WHERE user_id = ANY($1::text[])
                UNION ALL SELECT 'forgotten_holders', to_jsonb(t) FROM forgotten_holders t WHERE user_id = ANY($1::text[])

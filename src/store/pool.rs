@@ -17,6 +17,10 @@ use super::tx::Tx;
 /// A pooled connection used this recently is not pinged first, which would cost a round trip to Postgres each time. A
 /// closed connection then causes an error, as it would during a statement.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
+/// Settings of a session for pages. Postgres does not compile its statements, which would take longer than to read a few rows.
+const READING_SESSION: &str =
+    "SET statement_timeout = '8s'; SET default_transaction_read_only = on; SET jit = off";
+
 /// A pool. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
@@ -28,6 +32,16 @@ pub(super) struct Pool {
 impl Pool {
     /// Prepares a pool, which connects at its first use.
     pub(super) fn new(options: PgConnectOptions, most: u32, pooler: bool) -> Self {
+        Self::with(options, most, pooler, "SET statement_timeout = '20s'")
+    }
+
+    /// The same with sessions that cannot write. Behind a pooler in transaction mode a session belongs to other clients too, so there
+    /// the setting is left out.
+    pub(super) fn to_read(options: PgConnectOptions, most: u32, pooler: bool) -> Self {
+        Self::with(options, most, pooler, READING_SESSION)
+    }
+
+    fn with(options: PgConnectOptions, most: u32, pooler: bool, session: &'static str) -> Self {
         let connections = PgPoolOptions::new()
             .max_connections(most)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -43,7 +57,7 @@ impl Pool {
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     if !pooler {
-                        connection.execute("SET statement_timeout = '20s'").await?;
+                        connection.execute(sqlx::raw_sql(session)).await?;
                     }
                     Ok(())
                 })

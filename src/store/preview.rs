@@ -120,6 +120,16 @@ impl Store {
         Ok(read(&mut tx, &[primary], conditions).await?.pop())
     }
 
+    /// These users, as candidates, in their order.
+    pub async fn candidates_of(
+        &self,
+        users: &[String],
+        conditions: bool,
+    ) -> Result<Vec<Candidate>, StoreError> {
+        let mut tx = self.begin_preview().await?;
+        read(&mut tx, users, conditions).await
+    }
+
     async fn begin_preview(&self) -> Result<Tx<'static>, StoreError> {
         let mut tx = self.begin_to_read().await?;
         sqlx::raw_sql(BY_INDEX).execute(&mut tx).await?;

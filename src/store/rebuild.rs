@@ -94,8 +94,8 @@ impl Store {
         Ok(Some(mended))
     }
 
-    /// Sums up the owners again where a rule needs their sums, and enqueues them.
-    async fn enqueue_owners(
+    /// Sums up the owners again where a rule needs their sums, and enqueues them; returns their number.
+    pub(super) async fn enqueue_owners(
         &self,
         tx: &mut Tx<'_>,
         owners: BTreeSet<String>,

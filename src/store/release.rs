@@ -4,12 +4,16 @@
 //! interrupted leaves every other user held. Must never lock the brake together with users: a fold or an attempt that holds
 //! a user may wait for it.
 
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
 use super::brake_releases::{self, HeldKind, Phase, Release, Way};
-use super::brakes::marks;
-use super::held_by::GONE_HELD;
+use super::held_by::{GONE_HELD, marks};
 use super::slices::{self, SLICE};
-use super::{Channel, Store, StoreError, acts, brake_row, gone, removals, restores};
+use super::{Channel, Store, StoreError, Tx, acts, brake_row, counters, gone, removals, restores};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::plan::RoleChange;
 
 /// Progress of a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,30 @@ pub enum Step {
     TakenOver,
 }
 
+/// Time after which a release that makes no progress counts as interrupted.
+const UNDER_WAY: Duration = Duration::from_secs(30);
+
+/// Result of a begin by an operator who saw the brake.
+#[derive(Debug)]
+pub enum Begun {
+    /// It has begun, or continues an interrupted one.
+    Begun(Box<Release>),
+    /// The brake is not engaged any more.
+    NotEngaged,
+    /// The brake was released and is engaged again since this time.
+    EngagedAgain(OffsetDateTime),
+    /// Another operator releases or drops these changes now.
+    UnderWay,
+}
+
+/// Time since which a brake is engaged.
+async fn engaged_at(tx: &mut Tx<'_>, held: HeldKind) -> Result<Option<OffsetDateTime>, StoreError> {
+    match held {
+        HeldKind::Gone => gone::engaged_at(tx).await,
+        _ => brake_row::engaged_at(tx, held.as_str()).await,
+    }
+}
+
 /// Marks in the queue of the users that a brake holds; none for a brake that holds rows of another table.
 fn marks_of(held: HeldKind) -> Option<Vec<&'static str>> {
     match held {
@@ -32,6 +60,20 @@ fn marks_of(held: HeldKind) -> Option<Vec<&'static str>> {
 }
 
 impl Store {
+    /// Engages the brake on one kind of changes by the operator's word. Returns false if it is engaged already.
+    pub async fn engage(&self, change: RoleChange, act: &Act) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let (engaged, _) = brake_row::lock(&mut tx, change.as_str(), Duration::ZERO).await?;
+        if engaged {
+            return Ok(false);
+        }
+        let holders = counters::holders(&mut tx, change).await?;
+        brake_row::engage(&mut tx, change.as_str(), 0, holders).await?;
+        acts::keep(&mut tx, act, "the brake is engaged").await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     /// Begins to release or drop the held changes of one kind, or continues where an interrupted command stopped. `None` if
     /// the brake is not engaged.
     pub async fn begin_release(
@@ -41,16 +83,37 @@ impl Store {
         act: &Act,
     ) -> Result<Option<Release>, StoreError> {
         let mut tx = self.begin().await?;
-        let engaged = match held {
-            HeldKind::Gone => gone::engaged(&mut tx).await?,
-            _ => brake_row::engaged(&mut tx, held.as_str()).await?,
-        };
-        if !engaged {
+        if engaged_at(&mut tx, held).await?.is_none() {
             return Ok(None);
         }
-        let release = brake_releases::begin(&mut tx, held, way, act).await?;
+        let release = brake_releases::begin(&mut tx, held, way, act, None).await?;
         tx.commit().await?;
-        Ok(Some(release))
+        Ok(release)
+    }
+
+    /// The same for an operator who saw the brake as engaged since `seen`, and not while another operator releases or drops the
+    /// same changes.
+    pub async fn begin_release_seen(
+        &self,
+        held: HeldKind,
+        way: Way,
+        act: &Act,
+        seen: OffsetDateTime,
+    ) -> Result<Begun, StoreError> {
+        let mut tx = self.begin().await?;
+        let release = brake_releases::begin(&mut tx, held, way, act, Some(UNDER_WAY)).await?;
+        // Read behind the lock of the row above: a release that ended meanwhile has ended the brake too.
+        let Some(engaged) = engaged_at(&mut tx, held).await? else {
+            return Ok(Begun::NotEngaged);
+        };
+        if engaged != seen {
+            return Ok(Begun::EngagedAgain(engaged));
+        }
+        let Some(release) = release else {
+            return Ok(Begun::UnderWay);
+        };
+        tx.commit().await?;
+        Ok(Begun::Begun(Box::new(release)))
     }
 
     /// Goes on with a release: one short transaction. Call it until it has ended.

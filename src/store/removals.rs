@@ -10,9 +10,11 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::brake_releases::Way;
+use super::brakes::COUNTED_AT_MOST;
 use super::slices::{SLICE, Slice};
 use super::{BrakeState, Store, StoreError, Tx, brake_row, work_queue};
 use rolekeeper_domain::removal::{Records, Removal, RemovalState};
+use rolekeeper_domain::view::Capped;
 
 /// Allowed difference between Auth0's clock and Postgres': a record that is older than the user's role by more does not
 /// report its removal.
@@ -231,27 +233,29 @@ pub(super) async fn left(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
 }
 
 impl Store {
-    /// State of the brake on removals, with at most `show` of the users it holds.
-    pub async fn removals_brake(&self, show: i64) -> Result<BrakeState, StoreError> {
+    /// State of the brake on removals, with at most `show` of the users it holds behind `after`.
+    pub async fn removals_brake(&self, after: &str, show: i64) -> Result<BrakeState, StoreError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query!(
             r#"SELECT engaged_at, changes, holders,
-                   (SELECT count(DISTINCT user_id) FROM removals WHERE state = 'held') AS "held!"
-               FROM brakes WHERE change = 'removed'"#
+                   (SELECT count(*) FROM (SELECT DISTINCT user_id FROM removals WHERE state = 'held' LIMIT $1) AS held) AS "held!"
+               FROM brakes WHERE change = 'removed'"#,
+            COUNTED_AT_MOST + 1
         )
         .fetch_one(&mut tx)
         .await?;
         let first = sqlx::query!(
             r#"SELECT user_id, array_agg(role ORDER BY role) AS "roles!" FROM removals
-               WHERE state = 'held' GROUP BY user_id ORDER BY user_id LIMIT $1"#,
-            show
+               WHERE state = 'held' AND user_id > $2 GROUP BY user_id ORDER BY user_id LIMIT $1"#,
+            show,
+            after
         );
         let first = first.fetch_all(&mut tx).await?.into_iter();
         Ok(BrakeState {
             engaged_at: row.engaged_at,
             counted: row.changes.zip(row.holders),
-            held: row.held,
-            waiting: 0,
+            held: Capped::of(row.held, COUNTED_AT_MOST),
+            waiting: Capped::default(),
             first: first.map(|row| (row.user_id, row.roles)).collect(),
         })
     }

@@ -10,8 +10,10 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::brake_releases::Way;
+use super::brakes::COUNTED_AT_MOST;
 use super::slices::{SLICE, Slice};
 use super::{BrakeState, Store, StoreError, Tx, brake_row, string_list, work_queue};
+use rolekeeper_domain::view::Capped;
 
 /// The kind in table `brakes`.
 const KIND: &str = "restored";
@@ -91,20 +93,24 @@ pub(super) async fn left(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
 }
 
 impl Store {
-    /// State of the brake on restores, with at most `show` of the users it holds.
-    pub async fn restores_brake(&self, show: i64) -> Result<BrakeState, StoreError> {
+    /// State of the brake on restores, with at most `show` of the users it holds behind `after`.
+    pub async fn restores_brake(&self, after: &str, show: i64) -> Result<BrakeState, StoreError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query!(
             r#"SELECT engaged_at, changes, holders,
-                   (SELECT count(DISTINCT user_id) FROM races WHERE held AND NOT released AND outcome IS NULL) AS "held!"
-               FROM brakes WHERE change = 'restored'"#
+                   (SELECT count(*) FROM (
+                       SELECT DISTINCT user_id FROM races WHERE held AND NOT released AND outcome IS NULL LIMIT $1) AS held) AS "held!"
+               FROM brakes WHERE change = 'restored'"#,
+            COUNTED_AT_MOST + 1
         )
         .fetch_one(&mut tx)
         .await?;
         let held = sqlx::query!(
             r#"SELECT DISTINCT ON (user_id) user_id, found, merged AS "merged!" FROM races
-               WHERE held AND NOT released AND outcome IS NULL AND merged IS NOT NULL ORDER BY user_id, found_at DESC LIMIT $1"#,
-            show
+               WHERE held AND NOT released AND outcome IS NULL AND merged IS NOT NULL AND user_id > $2
+               ORDER BY user_id, found_at DESC LIMIT $1"#,
+            show,
+            after
         )
         .fetch_all(&mut tx)
         .await?;
@@ -117,8 +123,8 @@ impl Store {
         Ok(BrakeState {
             engaged_at: row.engaged_at,
             counted: row.changes.zip(row.holders),
-            held: row.held,
-            waiting: 0,
+            held: Capped::of(row.held, COUNTED_AT_MOST),
+            waiting: Capped::default(),
             first,
         })
     }

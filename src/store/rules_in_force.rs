@@ -6,7 +6,7 @@
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::{Channel, Store, StoreError, Tx, acts, walk, workers};
+use super::{Channel, Store, StoreError, Tx, acts, rules_history, walk, workers};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::rule::offer::{self, Verdict};
 use rolekeeper_domain::rule::{FORMAT, FORMAT_SINCE, Rule, Rules, Versioned, fingerprint};
@@ -188,7 +188,8 @@ impl Store {
                 offered.version,
                 offered.rules.fingerprint()
             );
-            acts::keep(&mut tx, act, &outcome).await?;
+            let number = acts::keep_numbered(&mut tx, act, &outcome).await?;
+            rules_history::name(&mut tx, number).await?;
         }
         tx.commit().await?;
         Ok(verdict)
@@ -288,6 +289,7 @@ async fn put(
     )
     .execute(&mut *tx)
     .await?;
+    rules_history::add(tx, offered, by).await?;
     if before.is_none_or(|before| before.fingerprint != fingerprint) {
         // A fold under the old rules that has not committed must fail: it would miss users that the new rules affect.
         sqlx::query!("UPDATE stream_cursors SET epoch = epoch + 1")

@@ -4,7 +4,7 @@
 //! user who is no longer held once the row is locked.
 
 use super::brake_releases::Way;
-use super::brakes::marks;
+use super::held_by::marks;
 use super::{StoreError, Tx};
 use rolekeeper_domain::plan::RoleChange;
 
@@ -33,11 +33,12 @@ impl Slice {
     }
 }
 
-/// The next users behind `after` held under these marks, and those enqueued again by an event since.
+/// The next users behind `after` held under these marks, and those enqueued again by an event since; at most `most`.
 pub(super) async fn next_held(
     tx: &mut Tx<'_>,
     marks: &[&str],
     after: &str,
+    most: i64,
 ) -> Result<Vec<String>, StoreError> {
     let next = sqlx::query_scalar!(
         r#"SELECT user_id AS "user_id!" FROM (
@@ -50,7 +51,7 @@ pub(super) async fn next_held(
            ) AS next ORDER BY user_id LIMIT $3"#,
         marks as &[&str],
         after,
-        SLICE
+        most
     );
     Ok(next.fetch_all(&mut *tx).await?)
 }
@@ -63,7 +64,7 @@ pub(super) async fn of_changes(
     after: &str,
 ) -> Result<Slice, StoreError> {
     let marks = marks(change);
-    let next = next_held(tx, &marks, after).await?;
+    let next = next_held(tx, &marks, after, SLICE).await?;
     let held = lock_held(tx, &marks, &next).await?;
     match way {
         Way::Release => pass(tx, change, &held).await?,

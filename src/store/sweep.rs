@@ -57,8 +57,8 @@ impl Store {
         }
     }
 
-    /// Makes held users due: those held for a stream's loss once no loss is recorded, those with a rule whose decision
-    /// changes now, and those that a release left behind because it was interrupted.
+    /// Makes held users due: those held for a stream's loss once no loss is recorded, those of an import that is released, those
+    /// with a rule whose decision changes now, and those that a release left behind because it was interrupted.
     pub async fn wake_held(&self) -> Result<(), StoreError> {
         let left = self.marks_of_ended_brakes().await?;
         while self.wake_marked(&left, BATCH).await? >= BATCH.unsigned_abs() {}
@@ -70,6 +70,7 @@ impl Store {
                      WHERE held_until <= now()
                         OR (held_by = 'stream_loss' AND NOT EXISTS (SELECT FROM stream_losses WHERE accepted_at IS NULL)
                             AND NOT EXISTS (SELECT FROM forgotten_changes WHERE holds))
+                        OR (held_by = 'import' AND NOT EXISTS (SELECT FROM import_users))
                      ORDER BY user_id LIMIT $1 FOR UPDATE
                  )
                  UPDATE work_queue n SET held_by = NULL, held_until = NULL, force_fetch = true, due_at = now()

@@ -39,6 +39,8 @@ pub struct Snapshot {
     /// A stream's loss is recorded, or the database lacks much of what was announced: counts may be too low, so no role
     /// is revoked.
     pub loss: bool,
+    /// An import counts plays of the user, or is not released yet: no role is changed.
+    pub importing: bool,
     /// Brakes engaged at the time of the read; the operator may release them at any time.
     pub engaged: Vec<RoleChange>,
     /// At least one user was erased, perhaps this one.
@@ -64,6 +66,7 @@ impl Snapshot {
             unrecorded: false,
             foreign_writes: false,
             loss: false,
+            importing: false,
             engaged: vec![],
             erasures: false,
             gone_at: None,

@@ -19,8 +19,12 @@ use super::plan_file::OpenPlan;
 use crate::app;
 use crate::config::{ByArgs, DatabaseArgs, ForbiddenArgs};
 use crate::flow::apply_plan::{Applied, Apply};
+use crate::flow::import::release;
+use crate::store::Store;
 use before::{Before, proposed};
-use rolekeeper_domain::explanation::moment;
+use rolekeeper_domain::explanation::{moment, plain};
+use rolekeeper_domain::preview::Asked;
+use rolekeeper_domain::preview::file::Header;
 
 /// Exit code where a part of the plan was left out.
 const PARTIAL: u8 = 2;
@@ -32,11 +36,12 @@ const EXAMPLES: &str = "Examples:
   rolekeeper rules plan rules.toml -o new.plan
   rolekeeper apply new.plan --why \"lower threshold\"
 
-Exit code: 0 applied, 1 refused or another error, 2 applied in part with --partial, or wrong arguments.";
+Exit code: 0 applied, 1 refused, wrong arguments or another error, 2 applied in part with --partial.";
 
 /// Applies a plan that `rolekeeper plan -o` or `rolekeeper rules plan -o` made: puts its proposed rules in force, and enqueues its
 /// users, so that the worker reads each profile and makes the change that is still due. It is refused if the rules in force, or facts
-/// of a user in the plan, have changed since. It is safe to repeat after an interruption.
+/// of a user in the plan, have changed since. A plan of an import also lets the roles of all users of that import change. It is safe to
+/// repeat after an interruption.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ApplyArgs {
@@ -57,6 +62,15 @@ pub(super) struct ApplyArgs {
 }
 
 pub(super) async fn run(args: ApplyArgs) -> Result<ExitCode> {
+    let ended = Interrupt::bounds(Box::pin(apply(args)), || ()).await?;
+    ended.unwrap_or_else(|| {
+        bail!(
+            "interrupted while Postgres did not respond: a part of the plan may be done. Run the command again, which is safe"
+        )
+    })
+}
+
+async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     let ApplyArgs {
         database,
         forbidden,
@@ -76,6 +90,7 @@ pub(super) async fn run(args: ApplyArgs) -> Result<ExitCode> {
     let before = Before::read(&store, &header, proposed)
         .await
         .with_context(|| file.name())?;
+    check_import(&store, &header).await.with_context(|| file.name())?;
     let rules = before.rules(proposed);
     let told = json!({
         "plan": file.name(), "made_at": moment(header.made_at), "users": users, "partial": partial, "rules": rules.fingerprint(),
@@ -100,6 +115,16 @@ pub(super) async fn run(args: ApplyArgs) -> Result<ExitCode> {
         );
     }
     let decided_since = before.put_in_force(&store, proposed, &act).await?;
+    if let Some(source) = &header.import {
+        let asked = Asked {
+            rules,
+            in_force: None,
+            forbidden: &forbidden,
+        };
+        let users = release(&store, &asked, source, &act, |_| ()).await;
+        let users = users.context("run the command again, which is safe")?;
+        say!("users of the import whose roles are no longer held: {users}");
+    }
     let plan = Apply::new(store.clone(), rules, &forbidden, decided_since);
     let (mut applied, mut seen) = (Applied::default(), 0);
     let enqueued = file.slices(&mut interrupt, async |slice| {
@@ -113,6 +138,22 @@ pub(super) async fn run(args: ApplyArgs) -> Result<ExitCode> {
         format!("users enqueued so far: {users}; run the command again, which is safe")
     })?;
     said(&applied, partial)
+}
+
+/// Refuses the plan of an import that has not ended: the counts would change behind it.
+async fn check_import(store: &Store, header: &Header) -> Result<()> {
+    let Some(source) = &header.import else {
+        return Ok(());
+    };
+    match store.import(source).await? {
+        Some(import) if import.ended_at.is_some() => Ok(()),
+        Some(import) => bail!(
+            "nothing was done: the import of {} has not ended. Run `rolekeeper import` again with the same file, which makes the plan \
+             again",
+            plain(&import.file)
+        ),
+        None => bail!("line 1: import: this database has no import of a file with this hash"),
+    }
 }
 
 /// Says what was done; returns the exit code.

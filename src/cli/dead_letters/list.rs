@@ -6,16 +6,16 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
 
 use super::super::output::{self, remark};
 use super::shown;
 use crate::app;
 use crate::bus::STREAMS;
 use crate::config::DatabaseArgs;
-use crate::store::kept_letters::COUNTED_AT_MOST;
-use crate::store::{Letter, LetterCount, LetterFilter};
+use crate::flow::letters;
+use crate::store::{Letter, LetterFilter};
 use rolekeeper_domain::event::Reason;
+use rolekeeper_domain::view::letters::LetterCount;
 
 /// Shows the dead letters that wait, in the order of stream and sequence, and their number for each reason.
 #[derive(Args, Debug)]
@@ -72,7 +72,7 @@ pub(super) async fn run(args: ListArgs) -> Result<()> {
         handled: all,
     };
     if only_counts || (!json && after.is_none()) {
-        let counts = store.letter_counts(&filter).await?;
+        let counts = letters::counts(&store, &filter).await?;
         output::to_stdout(format_args!(
             "{}",
             if json {
@@ -86,17 +86,17 @@ pub(super) async fn run(args: ListArgs) -> Result<()> {
         return Ok(());
     }
     let most = limit as usize;
-    let letters = store
+    let found = store
         .letters(&filter, after.as_ref(), i64::from(limit) + 1)
         .await?;
-    let (page, more) = letters.split_at(letters.len().min(most));
+    let (page, more) = found.split_at(found.len().min(most));
     let text = if json { lines(page)? } else { table(page)? };
     output::to_stdout(format_args!("{text}"));
     if let (Some(last), false) = (page.last(), more.is_empty()) {
         remark!(
             "{} dead letters shown; the next page: --after {}",
             page.len(),
-            shown::key(&last.key)
+            letters::word(&last.key)
         );
     }
     Ok(())
@@ -105,11 +105,7 @@ pub(super) async fn run(args: ListArgs) -> Result<()> {
 fn count_lines(counts: &[LetterCount]) -> Result<String> {
     let mut text = String::new();
     for one in counts {
-        let object = json!({
-            "stream": one.stream, "reason": one.reason, "waiting": one.waiting.min(COUNTED_AT_MOST),
-            "waiting_capped": one.waiting > COUNTED_AT_MOST, "found": one.found,
-        });
-        writeln!(text, "{object}")?;
+        writeln!(text, "{}", serde_json::to_string(one)?)?;
     }
     Ok(text)
 }
@@ -123,11 +119,7 @@ fn count_table(counts: &[LetterCount]) -> Result<String> {
         "stream", "reason", "waiting", "found in 30 days"
     );
     for one in counts {
-        let waiting = if one.waiting > COUNTED_AT_MOST {
-            format!("{COUNTED_AT_MOST}+")
-        } else {
-            one.waiting.to_string()
-        };
+        let waiting = one.shown().to_string();
         writeln!(
             text,
             "{:10}  {:19}  {waiting:>8}  {:>16}",

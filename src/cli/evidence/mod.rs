@@ -18,6 +18,7 @@ use time::OffsetDateTime;
 
 use self::make::{Making, To};
 use self::part::Part;
+use super::interrupt::Interrupt;
 use super::output;
 use crate::app;
 use crate::config::DatabaseArgs;
@@ -30,7 +31,7 @@ const EXAMPLES: &str = "Examples:
   rolekeeper evidence --from 2026-01-01 --to 2026-04-01 --sample 25
   rolekeeper evidence verify q1.ndjson
 
-Exit code: 0 complete and unchanged, 1 error, 2 the chain is broken or changes are missing: each is named.";
+Exit code: 0 complete and unchanged, 1 error, or wrong arguments, 2 the chain is broken or changes are missing: each is named.";
 
 /// Exit code for a broken chain, as `terraform plan -detailed-exitcode` has it for differences.
 const DIFFERENCES: u8 = 2;
@@ -74,6 +75,11 @@ enum Action {
 }
 
 pub(super) async fn run(args: EvidenceArgs) -> Result<ExitCode> {
+    let ended = Interrupt::bounds(Box::pin(evidence(args)), || ()).await?;
+    ended.unwrap_or_else(|| bail!("interrupted while Postgres did not respond: no file was written"))
+}
+
+async fn evidence(args: EvidenceArgs) -> Result<ExitCode> {
     let EvidenceArgs {
         action,
         database,

@@ -13,14 +13,14 @@ use super::output::{self, say};
 use crate::app;
 use crate::config::{DatabaseArgs, ErasureArgs, ForbiddenArgs};
 use crate::store::Explained;
-use rolekeeper_domain::explanation::{CountedTo, Explanation, moment};
+use rolekeeper_domain::explanation::{Explanation, unknown};
 
 /// Examples for `--help`.
 const EXAMPLES: &str = "Examples:
   rolekeeper explain 'auth0|6132829445244d0069782a78'
   rolekeeper explain 'auth0|6132829445244d0069782a78' --json | jq '.roles[].why'
 
-Exit code: 0 explained, 1 unknown or erased user or another error, 2 wrong arguments.";
+Exit code: 0 explained, 1 unknown or erased user, wrong arguments or another error.";
 
 /// Explains the roles of a user from what is stored: which rule, count and event decided, each decision and write, and why a change
 /// waits. Reads only, in one transaction, so a role of Postgres with SELECT alone is enough; it makes no call to Auth0.
@@ -74,24 +74,4 @@ pub(super) async fn run(args: ExplainArgs) -> Result<()> {
         output::to_stdout(format_args!("{}", text::of(&explanation)));
     }
     Ok(())
-}
-
-/// The sentences about an unknown user.
-fn unknown(user: &str, maybe_erased: bool, counted_to: Option<CountedTo>) -> String {
-    let counted = counted_to.map_or_else(
-        || "no event has been counted yet".to_owned(),
-        |to| {
-            let (seq, at) = (to.stream_seq, moment(to.stored_at));
-            format!("events are counted up to message {seq} of APP_EVENTS, which the stream stored at {at}")
-        },
-    );
-    let erased = if maybe_erased {
-        ". Users were erased here: set ERASURE_KEY to learn whether this one was"
-    } else {
-        ""
-    };
-    format!(
-        "{user}: unknown: no playlist, role, attempt or profile of this id is stored. Check the id, and put it in quotes: \
-         'auth0|6132829445244d0069782a78'. A user is known from the first saved playlist or the first login on; {counted}{erased}"
-    )
 }

@@ -4,31 +4,16 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::cli::table::{Side, Table};
-use rolekeeper_domain::explanation::{
-    Decision, Id, IdKind, Page, PinRow, Playlists, Write, moment, outcome, reason,
-};
+use rolekeeper_domain::explanation::{Decision, Id, Page, PinRow, Playlists, Write, list, moment, outcome};
 
 /// Indentation below a heading.
 pub(super) const INDENT: &str = "  ";
 
 fn time(at: Option<OffsetDateTime>) -> String {
     at.map_or_else(|| "-".to_owned(), moment)
-}
-
-/// The names in an array of texts; any other value as JSON.
-pub(super) fn list(roles: &Value) -> String {
-    let names = roles
-        .as_array()
-        .map(|roles| roles.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
-    match names.flatten() {
-        Some(names) if names.is_empty() => "none".to_owned(),
-        Some(names) => names.join(", "),
-        None => roles.to_string(),
-    }
 }
 
 pub(super) fn playlists(playlists: &Playlists) -> String {
@@ -68,15 +53,7 @@ pub(super) fn ids(ids: &[Id]) -> String {
         ("by", Side::Left),
     ]);
     for id in ids {
-        let is = match id.is {
-            IdKind::Primary => "the primary",
-            IdKind::Linked => "linked to it",
-            IdKind::LinkedInDoubt => "linked to it; the link may have ended",
-            IdKind::Moved => "moved to it",
-            IdKind::MovedNotStored => "moved to it, after the next attempt",
-            IdKind::FormerlyLinked => "linked until the account was deleted",
-            IdKind::FormerAccount => "the deleted account that it was linked to",
-        };
+        let is = id.is.words();
         let why = id.why.clone().unwrap_or_default();
         table.row([id.id.clone(), is.to_owned(), time(id.since), why]);
     }
@@ -97,16 +74,10 @@ pub(super) fn pins(pins: &[PinRow], now: OffsetDateTime) -> String {
         ("why", Side::Left),
     ]);
     for pin in pins {
-        let ended = pin.until.is_some_and(|until| until <= now);
-        let state = match (ended, pin.on) {
-            (true, _) => "ended",
-            (false, true) => "on",
-            (false, false) => "off",
-        };
         table.row([
             pin.user_id.clone(),
             pin.role.clone(),
-            state.to_owned(),
+            pin.state(now).to_owned(),
             time(pin.until),
             moment(pin.at),
             pin.by.clone(),
@@ -135,7 +106,7 @@ pub(super) fn decisions(decisions: &Page<Decision>) -> String {
             row.plays.to_string(),
             outcome(row.outcome.as_deref(), row.attempted_at.is_some()).to_owned(),
             time(row.completed_at),
-            cause(row),
+            row.cause(),
             row.user_id.clone(),
         ]);
     }
@@ -144,20 +115,6 @@ pub(super) fn decisions(decisions: &Page<Decision>) -> String {
         decisions,
         "Rolekeeper has decided no change of this user's roles.",
     )
-}
-
-fn cause(row: &Decision) -> String {
-    match (&row.reason, &row.event_id, &row.client_id) {
-        (Some(why), ..) => reason(why).to_owned(),
-        (None, Some(event), _) => {
-            let seq = row
-                .event_seq
-                .map_or_else(String::new, |seq| format!(" as message {seq}"));
-            format!("event {event}, stored at {}{seq}", time(row.event_stored_at))
-        }
-        (None, None, Some(client)) => format!("client {client}"),
-        (None, None, None) => "no event".to_owned(),
-    }
 }
 
 pub(super) fn writes(writes: &Page<Write>) -> String {
@@ -170,18 +127,11 @@ pub(super) fn writes(writes: &Page<Write>) -> String {
         ("id", Side::Left),
     ]);
     for write in &writes.rows {
-        let outcome = match (write.closed.as_deref(), write.answered, write.completed_at) {
-            (Some("refused"), ..) => "refused by Auth0",
-            (Some(_), ..) => "not seen applied",
-            (None, true, Some(_)) => "Auth0 responded",
-            (None, false, Some(_)) => "seen applied",
-            (None, _, None) => "not known yet",
-        };
         table.row([
             moment(write.sent_at),
             list(&write.read_roles),
             list(&write.wrote_roles),
-            outcome.to_owned(),
+            write.outcome().to_owned(),
             time(write.completed_at),
             write.user_id.clone(),
         ]);

@@ -6,10 +6,15 @@ use std::fmt::Write as _;
 
 use super::tables::{self, INDENT};
 use crate::cli::table::{Side, Table};
-use rolekeeper_domain::explanation::{Account, Explanation, RoleExplained, moment, plain};
+use rolekeeper_domain::explanation::{Account, Explanation, RoleExplained, moment, plain, yes_no};
 
 /// The whole text.
 pub(super) fn of(explanation: &Explanation) -> String {
+    let account = explanation
+        .account
+        .as_ref()
+        .map(Account::sentences)
+        .unwrap_or_default();
     let mut text = head(explanation);
     section(&mut text, "Roles", &roles(&explanation.roles));
     for role in &explanation.roles {
@@ -17,11 +22,7 @@ pub(super) fn of(explanation: &Explanation) -> String {
     }
     section(&mut text, "Delays", &sentences(&explanation.obstacles));
     section(&mut text, "Work queue", &sentences(&explanation.waits));
-    section(
-        &mut text,
-        "Profile at Auth0",
-        &sentences(&account(explanation.account.as_ref())),
-    );
+    section(&mut text, "Profile at Auth0", &sentences(&account));
     section(&mut text, "Playlists", &tables::playlists(&explanation.playlists));
     section(&mut text, "Ids of the person", &tables::ids(&explanation.ids));
     section(
@@ -82,15 +83,6 @@ fn sentences(said: &[String]) -> String {
     text
 }
 
-fn yes_no(value: Option<bool>) -> String {
-    match value {
-        Some(true) => "yes",
-        Some(false) => "no",
-        None => "not known",
-    }
-    .to_owned()
-}
-
 fn roles(roles: &[RoleExplained]) -> String {
     if roles.is_empty() {
         return String::new();
@@ -107,8 +99,8 @@ fn roles(roles: &[RoleExplained]) -> String {
     for role in roles {
         table.row([
             role.role.clone(),
-            yes_no(role.holds),
-            yes_no(Some(role.should_hold)),
+            yes_no(role.holds).to_owned(),
+            yes_no(Some(role.should_hold)).to_owned(),
             role.plays.to_string(),
             role.rule.grant_at.to_string(),
             role.rule.revoke_below.to_string(),
@@ -116,25 +108,4 @@ fn roles(roles: &[RoleExplained]) -> String {
         ]);
     }
     table.lines(INDENT)
-}
-
-fn account(account: Option<&Account>) -> Vec<String> {
-    let Some(account) = account else {
-        return vec![];
-    };
-    let read = account.read_at.map_or_else(|| "never".to_owned(), moment);
-    let mut said = vec![format!(
-        "First seen at {}, last read at {read}.",
-        moment(account.first_seen_at)
-    )];
-    if let Some(since) = account.deleted_since {
-        said.push(format!("Auth0 does not know the user since {}.", moment(since)));
-    } else if account.has_profile {
-        let roles = account
-            .roles
-            .as_ref()
-            .map_or_else(|| "none".to_owned(), tables::list);
-        said.push(format!("All roles in it then: {roles}"));
-    }
-    said
 }

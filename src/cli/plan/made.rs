@@ -2,8 +2,8 @@
 //!
 //! Owns which brakes its changes would engage, and whether its rules can be put in force. Must never print.
 
-use crate::store::InForce;
 use crate::store::preview::Deployment;
+use crate::store::{InForce, Paused};
 use rolekeeper_domain::brake::BrakeLimits;
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::preview::Summary;
@@ -19,6 +19,10 @@ pub(super) struct Made<'a> {
     pub(super) proposed: Option<&'a Versioned>,
     pub(super) summary: &'a Summary,
     pub(super) brake: BrakeLimits,
+    /// Attempts and writes are paused.
+    pub(super) paused: Option<&'a Paused>,
+    /// Writes are on.
+    pub(super) writes: bool,
     /// The plan file, as it is shown.
     pub(super) kept: Option<&'a str>,
 }

@@ -31,6 +31,8 @@ use target::Target;
 
 /// Exit code of a plan with differences.
 const DIFFERENCES: u8 = 2;
+/// Users of an import that are compared at once.
+const AT_ONCE: usize = 500;
 
 /// Examples for `--help`.
 const EXAMPLES: &str = "Examples:
@@ -39,7 +41,7 @@ const EXAMPLES: &str = "Examples:
   rolekeeper plan -o today.plan
   rolekeeper apply today.plan --why \"checked\"
 
-Exit code: 0 no difference, 1 error, 2 differences, or wrong arguments.";
+Exit code: 0 no difference, 1 error, or wrong arguments, 2 differences.";
 
 /// Shows who would gain or lose a role under the rules in force, and why: a summary, then the first users of each kind. Reads only,
 /// so a role of Postgres with SELECT alone is enough; it makes no call to Auth0.
@@ -71,14 +73,37 @@ pub(super) struct OutputArgs {
     json: bool,
 }
 
+impl OutputArgs {
+    /// Whether a plan file is asked for.
+    pub(super) fn is_file(&self) -> bool {
+        self.output.is_some()
+    }
+
+    /// Whether the output is JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
 /// A plan to make.
 pub(super) struct Plan<'a> {
     pub(super) store: Store,
     pub(super) forbidden: &'a ForbiddenRoles,
     /// Rules to compare with those in force.
     pub(super) proposed: Option<&'a Versioned>,
-    /// One user alone.
-    pub(super) user: Option<&'a str>,
+    /// The users to compare.
+    pub(super) users: Users<'a>,
+}
+
+/// The users of a plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Users<'a> {
+    /// All.
+    All,
+    /// One, by any id of the person.
+    One(&'a str),
+    /// The owners of the playlists of an import that is not released, by the hash of its file.
+    OfImport(&'a str),
 }
 
 pub(super) async fn run(args: PlanArgs) -> Result<ExitCode> {
@@ -96,14 +121,19 @@ pub(super) async fn run(args: PlanArgs) -> Result<ExitCode> {
         store: app::connect_to_read(&database).await?,
         forbidden: &forbidden.roles(),
         proposed: None,
-        user: user.as_deref(),
+        users: user.as_deref().map_or(Users::All, Users::One),
     };
     plan.make(&output).await
 }
 
 impl Plan<'_> {
-    /// Makes the plan and shows it.
+    /// Makes the plan and shows it. A signal ends it soon, also while Postgres does not respond.
     pub(super) async fn make(&self, output: &OutputArgs) -> Result<ExitCode> {
+        let made = Interrupt::bounds(Box::pin(self.made(output)), || ()).await?;
+        made.unwrap_or_else(|| bail!("interrupted while Postgres did not respond: no plan was made"))
+    }
+
+    async fn made(&self, output: &OutputArgs) -> Result<ExitCode> {
         let target = output.output.as_deref().map(Target::checked).transpose()?;
         let mut interrupt = Interrupt::catch()?;
         let deployment = self.store.deployment().await?;
@@ -111,7 +141,7 @@ impl Plan<'_> {
             bail!("no rules are in force: no worker has been started yet");
         };
         let header = self.header(in_force, &deployment).await?;
-        let limits = self.store.limits().await?;
+        let (limits, paused) = (self.store.limits().await?, self.store.paused().await?);
         let mut draft = Draft::if_needed(target.as_ref(), output.all, &header)?;
         let summary = self.compare(in_force, draft.as_mut(), &mut interrupt).await?;
         let draft = draft.map(Draft::end).transpose()?;
@@ -126,6 +156,8 @@ impl Plan<'_> {
             proposed: self.proposed,
             summary: &summary,
             brake: limits.brake(),
+            paused: paused.as_ref(),
+            writes: limits.writes(),
             kept: kept.as_deref(),
         };
         output::show(&made, output.json, draft.filter(|_| output.all))?;
@@ -156,7 +188,18 @@ impl Plan<'_> {
                 _ => Ok(()),
             }
         };
-        if let Some(user) = self.user {
+        if let Users::OfImport(source) = self.users {
+            for persons in self.store.persons_of_import(source).await?.chunks(AT_ONCE) {
+                for previewed in &preview.of(persons).await? {
+                    add(previewed)?;
+                }
+                if interrupt.is_requested() {
+                    bail!("interrupted: no plan was made");
+                }
+            }
+            return Ok(summary);
+        }
+        if let Users::One(user) = self.users {
             let previewed = preview.user(user).await?.with_context(|| {
                 format!(
                     "{user}: unknown: no playlist, role, pin or profile of this id is stored. Check the id, and put it in quotes: \
@@ -191,7 +234,14 @@ impl Plan<'_> {
                 version: proposed.version,
                 canonical: proposed.rules.canonical(),
             }),
-            user: self.user.map(str::to_owned),
+            user: match self.users {
+                Users::One(user) => Some(user.to_owned()),
+                Users::All | Users::OfImport(_) => None,
+            },
+            import: match self.users {
+                Users::OfImport(source) => Some(source.to_owned()),
+                Users::All | Users::One(_) => None,
+            },
         })
     }
 }

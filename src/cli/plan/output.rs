@@ -65,6 +65,8 @@ fn summary(made: &Made<'_>) -> Value {
         "kinds": kinds.collect::<Vec<_>>(),
         "left": left.collect::<Vec<_>>(),
         "brakes": brakes.collect::<Vec<_>>(),
+        "paused": made.paused.map(|paused| paused.since.format(&Rfc3339).unwrap_or_default()),
+        "writes": made.writes,
         "plan": made.kept,
     })
 }

@@ -99,6 +99,20 @@ fn notes(made: &Made<'_>) -> Vec<String> {
             }
         }
     }
+    if let Some(paused) = made.paused {
+        let reason = paused.reason.as_deref();
+        let reason = reason.map_or_else(String::new, |why| format!(" ({})", plain(why)));
+        notes.push(format!(
+            "Attempts and writes are paused since {}{reason}: no change is made until `rolekeeper resume`.",
+            moment(paused.since)
+        ));
+    }
+    if !made.writes {
+        notes.push(
+            "Writes are off: changes are decided and not written, until `rolekeeper limits set writes on`."
+                .to_owned(),
+        );
+    }
     match made.verdict() {
         None | Some(Verdict::PutInForce) => {}
         Some(Verdict::Same) => notes.push("These rules are in force already.".to_owned()),

@@ -26,7 +26,7 @@ const EXAMPLES: &str = "Examples:
   rolekeeper simulate --rules rules.toml --history 7
   rolekeeper simulate --rules rules.toml --json | jq '.users[] | {user_id, crossings}'
 
-Exit code: 0 simulated, 1 an error, 2 wrong arguments.";
+Exit code: 0 simulated, 1 an error, or wrong arguments.";
 
 /// Replays the events that the stream still keeps under proposed rules, and reports each user whose count would have crossed a
 /// threshold, with the time and the event. The counts before the first kept event are the present ones without the events since;

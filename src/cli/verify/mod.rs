@@ -17,7 +17,7 @@ use super::progress::Progress;
 use crate::app;
 use crate::config::{Auth0Config, BusConfig, VerifyConfig, VerifySettings};
 use crate::flow::recount::Recounter;
-use crate::flow::verify::{Counts, Roles, RolesRun, counts};
+use crate::flow::verify::{Counts, Roles, RolesRun, Sums, counts, sums};
 use crate::store::Store;
 use rolekeeper_domain::event::PARTITIONS;
 use rolekeeper_domain::plan::RoleChange;
@@ -117,11 +117,15 @@ impl Run {
         (bus, partition): (Option<BusConfig>, Option<i16>),
         auth0: Option<(Auth0Config, Option<f64>)>,
     ) -> Result<Verified> {
-        let mut not_known = Vec::new();
+        let (mut not_known, mut sums) = (Vec::new(), None);
         let counts = match bus {
             Some(bus) => {
                 not_known.extend(text::NOT_KNOWN_OF_COUNTS);
-                Some(self.counts(&bus, partition).await?)
+                let counts = self.counts(&bus, partition).await?;
+                if partition.is_none() {
+                    sums = self.sums().await?;
+                }
+                Some(counts)
             }
             None => None,
         };
@@ -134,8 +138,18 @@ impl Run {
         };
         Ok(Verified {
             counts,
+            sums,
             roles,
             not_known,
+        })
+    }
+
+    /// The sums of all playlists of a user, where a rule needs them.
+    async fn sums(&self) -> Result<Option<Sums>> {
+        let in_force = self.store.rules_in_force().await?;
+        Ok(match in_force.filter(|in_force| in_force.rules.need_totals()) {
+            Some(_) => Some(sums(&self.store, &self.stop).await?),
+            None => None,
         })
     }
 

@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 
 use super::verified::Verified;
 use crate::cli::table::{Side, Table};
-use crate::flow::verify::{CountDifference, Counts, NotChecked, RoleDifference, Roles, State};
+use crate::flow::verify::{
+    CountDifference, Counts, NotChecked, RoleDifference, Roles, State, SumDifference, Sums,
+};
 use rolekeeper_domain::explanation::{moment, plain};
 
 /// Limits of the comparison of counts.
@@ -24,6 +26,9 @@ pub(super) fn of(verified: &Verified, most: usize) -> String {
     let mut text = String::new();
     if let Some(counts) = &verified.counts {
         text.push_str(&of_counts(counts, most));
+    }
+    if let Some(sums) = &verified.sums {
+        text.push_str(&of_sums(sums, most));
     }
     if let Some(roles) = &verified.roles {
         text.push_str(&of_roles(roles, most));
@@ -75,6 +80,32 @@ fn of_counts(counts: &Counts, most: usize) -> String {
         most,
     ));
     text.push_str(&not_checked(&counts.not_checked));
+    text
+}
+
+fn of_sums(sums: &Sums, most: usize) -> String {
+    let mut text = format!(
+        "Sums of all playlists: {} differ of those of {} users\n",
+        sums.differing, sums.users
+    );
+    let mut table = Table::new([
+        ("user", Side::Left),
+        ("playlists together", Side::Right),
+        ("stored sum", Side::Right),
+    ]);
+    for one in sums.differences.iter().take(most) {
+        let SumDifference {
+            user_id,
+            counted,
+            stored,
+        } = one;
+        table.row([user_id.clone(), counted.to_string(), stored.to_string()]);
+    }
+    text.push_str(&listed(
+        &table.lines("  "),
+        (sums.differences.len(), sums.differing),
+        most,
+    ));
     text
 }
 

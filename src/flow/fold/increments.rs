@@ -23,6 +23,27 @@ pub(super) async fn add(
 ) -> Result<Vec<Touched<'static>>, StoreError> {
     let thresholds = rules.thresholds(Measure::BestPlaylist);
     let thresholds = (!rules.need_totals()).then_some(thresholds.as_slice());
+    add_across(tx, increments, thresholds, key_cache, primaries).await
+}
+
+/// Adds to playlists. Returns all playlists with an owner. The primaries of linked owners go to `primaries`.
+pub(super) async fn add_all(
+    tx: &mut Tx<'_>,
+    increments: &[(&str, i64)],
+    key_cache: &mut KeyCache,
+    primaries: &mut HashMap<String, String>,
+) -> Result<Vec<Touched<'static>>, StoreError> {
+    add_across(tx, increments, None, key_cache, primaries).await
+}
+
+/// Adds to playlists. Returns those with an owner whose count crossed one of the thresholds, or all with an owner.
+async fn add_across(
+    tx: &mut Tx<'_>,
+    increments: &[(&str, i64)],
+    thresholds: Option<&[i64]>,
+    key_cache: &mut KeyCache,
+    primaries: &mut HashMap<String, String>,
+) -> Result<Vec<Touched<'static>>, StoreError> {
     let mut keyed = Vec::with_capacity(increments.len());
     let mut named = Vec::new();
     for &(playlist, delta) in increments {

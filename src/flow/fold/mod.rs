@@ -14,6 +14,7 @@ mod commit;
 mod dead_letter;
 mod dedup;
 mod done;
+pub mod import;
 mod increments;
 mod key_cache;
 mod leadership;

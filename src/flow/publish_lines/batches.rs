@@ -4,28 +4,19 @@
 //! its playlist, since its place decides which plays count. So a batch may be sent again as a whole.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead};
+use std::io::{self, BufReader, Read};
 
 use tokio_util::sync::CancellationToken;
 
-use super::lines::Lines;
 use crate::bus::Outgoing;
-use rolekeeper_domain::event::{self, EventKind, Reject};
+use crate::flow::line_file::{Bad, Lines};
+use rolekeeper_domain::event::{self, EventKind};
 use rolekeeper_domain::ids::Token;
 
 /// Most lines of a batch.
 const MOST_LINES: usize = 1_000;
 /// Bytes after which a batch ends.
 const MOST_BYTES: usize = 1 << 20;
-
-/// A line that the fold could not read.
-#[derive(Clone, Debug)]
-pub struct Bad {
-    /// Its number in the file, from 1.
-    pub line: u64,
-    /// Why the fold could not read it.
-    pub reject: Reject,
-}
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,7 +45,7 @@ pub(super) struct Batch {
 /// # Errors
 /// The file cannot be read.
 pub fn check(
-    file: impl BufRead,
+    file: BufReader<impl Read>,
     from: u64,
     stop: &CancellationToken,
     mut report: impl FnMut(Checked, Option<Bad>),
@@ -85,6 +76,8 @@ pub(super) struct Batches<R> {
     lines: Lines<R>,
     from: u64,
     to: u64,
+    /// A batch ends where the next line has not arrived yet.
+    as_they_arrive: bool,
     /// The first line of the next batch.
     next: Option<Next>,
 }
@@ -97,13 +90,15 @@ struct Next {
     begins_or_ends: bool,
 }
 
-impl<R: BufRead> Batches<R> {
-    /// Reads from line number `from` to line number `to`.
-    pub(super) fn new(file: R, from: u64, to: u64) -> Self {
+impl<R: Read> Batches<R> {
+    /// Reads from line number `from` to line number `to`; without it, to the end of the file, and lines wait for none that has not
+    /// arrived.
+    pub(super) fn new(file: BufReader<R>, from: u64, to: Option<u64>) -> Self {
         Self {
             lines: Lines::new(file),
             from,
-            to,
+            to: to.unwrap_or(u64::MAX),
+            as_they_arrive: to.is_none(),
             next: None,
         }
     }
@@ -115,6 +110,7 @@ impl<R: BufRead> Batches<R> {
         while batch.messages.len() + batch.bad.len() < MOST_LINES && bytes < MOST_BYTES {
             let next = match self.next.take() {
                 Some(next) => next,
+                None if batch.last > 0 && self.as_they_arrive && !self.lines.is_next_here() => break,
                 None => match self.line()? {
                     None => break,
                     Some(Ok(next)) => next,
@@ -191,12 +187,12 @@ mod tests {
     }
 
     fn batches(lines: &[String], from: u64) -> Vec<(usize, usize, u64)> {
-        batches_to(lines, from, u64::MAX)
+        batches_to(lines, from, 1_000_000)
     }
 
     fn batches_to(lines: &[String], from: u64, to: u64) -> Vec<(usize, usize, u64)> {
         let text = lines.join("\n");
-        let mut batches = Batches::new(text.as_bytes(), from, to);
+        let mut batches = Batches::new(BufReader::new(text.as_bytes()), from, Some(to));
         std::iter::from_fn(|| batches.next().expect("bytes in memory"))
             .map(|batch| (batch.messages.len(), batch.bad.len(), batch.last))
             .collect()
@@ -219,12 +215,25 @@ mod tests {
     }
 
     #[test]
+    fn lines_wait_for_none_that_has_not_arrived() {
+        let lines: Vec<String> = (0..5).map(|n| play(&format!("p{n}"), "one")).collect();
+        let text = lines.join("\n");
+        // Two lines and a half arrive at once.
+        let arrives = BufReader::with_capacity(lines[0].len() * 5 / 2, text.as_bytes());
+        let mut batches = Batches::new(arrives, 1, None);
+        let sizes = std::iter::from_fn(|| batches.next().expect("bytes in memory"));
+        let sizes: Vec<usize> = sizes.map(|batch| batch.messages.len()).collect();
+        assert_eq!(sizes, [2, 2, 1]);
+    }
+
+    #[test]
     fn bad_lines_have_their_numbers() {
         let lines = ["{".to_owned(), play("a", "one"), "[]".to_owned()];
         assert_eq!(batches(&lines, 1), [(1, 2, 3)]);
         let stop = CancellationToken::new();
         let mut bad = Vec::new();
-        let checked = check(lines.join("\n").as_bytes(), 1, &stop, |_, found| {
+        let text = lines.join("\n");
+        let checked = check(BufReader::new(text.as_bytes()), 1, &stop, |_, found| {
             bad.extend(found);
         });
         let checked = checked.expect("bytes in memory");

@@ -4,11 +4,8 @@
 //! not read.
 
 mod batches;
-mod lines;
 mod retry;
 mod send;
-mod source;
 
-pub use batches::{Bad, Checked, check};
+pub use batches::{Checked, check};
 pub use send::{End, PublishLines, Sent, sent_again_within};
-pub use source::{Kept, Source, SourceError};

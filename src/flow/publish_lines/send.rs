@@ -3,16 +3,17 @@
 //! Owns how far the lines are stored. Must never begin a batch before the one before is acknowledged as a whole, and never guess
 //! whether a line was stored.
 
-use std::io::BufRead;
+use std::io::{BufReader, Read};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::batches::{Bad, Batch, Batches, Checked};
+use super::batches::{Batch, Batches, Checked};
 use super::retry::{Limits, retried};
 use crate::bus::{APP_EVENTS, Bus, Outgoing, PublishError, duplicate_window};
+use crate::flow::line_file::Bad;
 
 /// Batches that are read before they are sent.
 const READ_AHEAD: usize = 2;
@@ -78,11 +79,11 @@ impl PublishLines {
     /// Sends all lines of `file`. `report` is called with each bad line, and after each batch.
     pub async fn run(
         &self,
-        file: impl BufRead + Send + 'static,
+        file: BufReader<impl Read + Send + 'static>,
         mut report: impl FnMut(&Sent, &[Bad]),
     ) -> (Sent, End) {
         let (batches, mut read) = mpsc::channel(READ_AHEAD);
-        let (from, to) = (self.from, self.checked.map_or(u64::MAX, |checked| checked.last));
+        let (from, to) = (self.from, self.checked.map(|checked| checked.last));
         // A read of a pipe may never return, so it has a thread of its own.
         let _reading = tokio::task::spawn_blocking(move || {
             let mut lines = Batches::new(file, from, to);

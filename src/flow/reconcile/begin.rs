@@ -52,10 +52,10 @@ impl Dispatcher {
     /// Logs which users still wait for the operator.
     async fn log_engaged_brakes(&self) -> Result<(), StoreError> {
         for change in [RoleChange::Granted, RoleChange::Revoked] {
-            let brake = self.context.store.brake(change, 0).await?;
+            let brake = self.context.store.brake(change, "", 0).await?;
             if let Some(since) = brake.engaged_at {
                 let (what, held) = (word(change), brake.held);
-                warn!(%since, held, "the brake on {what} is engaged, {held} users are held. To inspect: rolekeeper brake");
+                warn!(%since, %held, "the brake on {what} is engaged, {held} users are held. To inspect: rolekeeper brake");
             }
         }
         Ok(())
@@ -63,10 +63,10 @@ impl Dispatcher {
 
     /// Logs that users who are gone wait for the operator.
     async fn log_engaged_gone_brake(&self) -> Result<(), StoreError> {
-        let brake = self.context.store.gone_brake(0).await?;
+        let brake = self.context.store.gone_brake("", 0).await?;
         if let Some(since) = brake.engaged_at {
             let held = brake.held;
-            warn!(%since, held, "the brake on gone users is engaged, {held} users are held. To inspect: rolekeeper brake");
+            warn!(%since, %held, "the brake on gone users is engaged, {held} users are held. To inspect: rolekeeper brake");
         }
         Ok(())
     }

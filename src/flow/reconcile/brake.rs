@@ -1,5 +1,5 @@
-//! Changes that are held until the operator acts: revokes while a stream's loss stands, and a mass of changes of either
-//! kind.
+//! Changes that are held until the operator acts: revokes while a stream's loss stands, all changes of a user of an import, and a
+//! mass of changes of either kind.
 //!
 //! Owns which changes of a plan are held, and the plan without them; `permission` asks the brakes. Must never write what is
 //! held, and never hold what the operator has just released.
@@ -15,6 +15,8 @@ use rolekeeper_domain::plan::{Plan, RoleChange, SeenRoles, plan};
 pub(super) struct Braked {
     /// Revokes are held because of a stream's loss.
     pub(super) loss: bool,
+    /// All changes are held because of an import.
+    pub(super) import: bool,
     /// Changes whose brake is engaged.
     pub(super) brakes: Vec<RoleChange>,
     /// Pinned roles whose changes are not held.
@@ -23,17 +25,30 @@ pub(super) struct Braked {
 
 impl Braked {
     fn holds(&self, role: &str, change: RoleChange) -> bool {
-        let held = self.brakes.contains(&change) || (self.loss && change == RoleChange::Revoked);
+        let held =
+            self.import || self.brakes.contains(&change) || (self.loss && change == RoleChange::Revoked);
         held && !self.pinned.iter().any(|pinned| pinned == role)
+    }
+
+    /// Notes that changes of this kind are held without a brake, if they are.
+    pub(super) fn without_brake(&mut self, change: RoleChange, evaluation: &Evaluation<'_>) -> bool {
+        let holds = evaluation.holds(change);
+        if holds && evaluation.importing {
+            self.import = true;
+        } else if holds {
+            self.loss = true;
+        }
+        holds
     }
 
     /// The reason why changes are held; none if no change is.
     pub(super) fn held_by(&self) -> Option<HeldBy> {
-        match (self.loss, self.brakes.as_slice()) {
-            (true, _) => Some(HeldBy::StreamLoss),
-            (false, []) => None,
-            (false, [only]) => Some(HeldBy::Brake(*only)),
-            (false, _) => Some(HeldBy::BothBrakes),
+        match self.brakes.as_slice() {
+            _ if self.import => Some(HeldBy::Import),
+            _ if self.loss => Some(HeldBy::StreamLoss),
+            [] => None,
+            [only] => Some(HeldBy::Brake(*only)),
+            _ => Some(HeldBy::BothBrakes),
         }
     }
 
@@ -70,8 +85,7 @@ impl Attempt {
             if !others.iter().any(|(_, planned)| *planned == change) {
                 continue;
             }
-            if change == RoleChange::Revoked && evaluation.loss {
-                braked.loss = true;
+            if braked.without_brake(change, evaluation) {
                 continue;
             }
             match self.permission.verdict(change) {

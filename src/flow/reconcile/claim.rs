@@ -263,9 +263,7 @@ async fn hold_unseen(
         return Ok(false);
     }
     let pending_change = || evaluation.roles.iter().filter_map(Role::pending_change);
-    let held = |change: RoleChange| {
-        (change == RoleChange::Revoked && evaluation.loss) || evaluation.engaged.contains(&change)
-    };
+    let held = |change: RoleChange| evaluation.holds(change) || evaluation.engaged.contains(&change);
     if !pending_change().all(held) {
         return Ok(false);
     }
@@ -273,11 +271,13 @@ async fn hold_unseen(
     let engaged = brakes::engaged(tx).await?;
     let mut braked = Braked::default();
     for change in pending_change() {
-        if change == RoleChange::Revoked && evaluation.loss {
-            braked.loss = true;
-        } else if !engaged.contains(&change) || claim.passes(change) {
+        if braked.without_brake(change, evaluation) {
+            continue;
+        }
+        if !engaged.contains(&change) || claim.passes(change) {
             return Ok(false);
-        } else if !braked.brakes.contains(&change) {
+        }
+        if !braked.brakes.contains(&change) {
             braked.brakes.push(change);
         }
     }

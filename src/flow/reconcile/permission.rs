@@ -93,11 +93,9 @@ impl Permission {
             engaged: vec![],
         };
         let mut permissions: Vec<Self> = users.iter().map(|(claim, _)| of(claim)).collect();
-        // In shadow mode nothing is written, so nothing needs a brake; a loss holds revokes without one.
+        // In shadow mode nothing is written, so nothing needs a brake; a loss or an import holds changes without one.
         for change in BOTH {
-            let asks = |evaluation: &Evaluation<'_>| {
-                context.writes && !(change == RoleChange::Revoked && evaluation.loss)
-            };
+            let asks = |evaluation: &Evaluation<'_>| context.writes && !evaluation.holds(change);
             let mut expecting = Vec::new();
             let mut allowing = false;
             for ((claim, evaluation), permission) in users.iter().zip(&mut permissions) {

@@ -36,9 +36,7 @@ pub(super) fn decide(context: &Context, asked: &Asked, ours: Ours, snapshot: Sna
     }
     evaluation.forbid(&context.restores.forbidden);
     let plan = plan(&seen, &evaluation.wants()).ok()?;
-    let passes = |change: RoleChange| {
-        asked.pass.contains(&change) && !(change == RoleChange::Revoked && evaluation.loss)
-    };
+    let passes = |change: RoleChange| asked.pass.contains(&change) && !evaluation.holds(change);
     if plan.is_empty() || !plan.changes().iter().all(|(_, change)| passes(*change)) {
         return None;
     }

@@ -101,7 +101,8 @@ impl Simulate<'_> {
         let cursor = present.cursor.map_or(0, |cursor| cursor.last_seq.unsigned_abs());
         let extent = (first, room.state.last_seq.max(cursor));
         let all = 2 * room.state.messages.min(extent.1 + 1 - first);
-        let (mut voids, mut pass) = (Voids::new(self.store, first_ns), Pass::default());
+        let mut voids = Voids::new(self.store, first_ns, present.all_before_at);
+        let mut pass = Pass::default();
         let mut erased = Erased::new(self.store);
         let mut kept = Kept::new(self.bus, extent, self.stop.clone());
         let mut report = |read| progress(read, all);
@@ -114,6 +115,9 @@ impl Simulate<'_> {
         let mut replay = Replay::new(self.rules, starts, links, first_ns);
         if present.forgiven {
             replay.forgiven();
+        }
+        for playlist in voids.doubtful() {
+            replay.doubt(playlist);
         }
         for user in erased.into_ids() {
             replay.leave_out(&user);

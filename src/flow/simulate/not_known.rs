@@ -52,6 +52,11 @@ impl NotKnown<'_> {
              owners are marked as uncertain",
         );
         numbered(
+            unknown.maybe_repeated,
+            "playlists have a retraction that may repeat one from before the first message, which was folded late. It counts here; their \
+             owners are marked as uncertain",
+        );
+        numbered(
             unknown.owner_assumed,
             "playlists that existed before were saved or deleted meanwhile. Their owner before that is not stored; it is taken to be the \
              one that the message names",
@@ -93,8 +98,7 @@ impl NotKnown<'_> {
             );
         }
         all.push(
-            "A retraction that was stored before the first message, but folded after it was stored, counts twice here if a message repeats \
-             it. Linked accounts are those of today. Pins, and roles that were given or removed by hand, are not replayed. Events that \
+            "Linked accounts are those of today. Pins, and roles that were given or removed by hand, are not replayed. Events that \
              DEDUP_WINDOW dropped as repeats count here"
                 .to_owned(),
         );

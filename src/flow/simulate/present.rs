@@ -26,6 +26,8 @@ pub(super) struct Present {
     pub(super) dead: HashMap<u64, String>,
     /// Nothing was counted before the first replayed message.
     pub(super) from_start: bool,
+    /// A time at which all messages before the first replayed one were counted; none where it is not known.
+    pub(super) all_before_at: Option<OffsetDateTime>,
     /// Counts below 0 were set to 0 since the first message to replay, or the acts do not reach back to it.
     pub(super) forgiven: bool,
 }
@@ -69,6 +71,14 @@ impl Present {
             }
             None => HashMap::new(),
         };
+        let all_before_at = match first {
+            Some((1, _)) => Some(OffsetDateTime::UNIX_EPOCH),
+            Some((seq, _)) => {
+                let stream = (APP_EVENTS, room.state.created_ns);
+                history::counted_up_to(&mut tx, stream, seq.cast_signed()).await?
+            }
+            None => None,
+        };
         tx.commit().await.map_err(StoreError::from)?;
         let forgiven = match first {
             Some((_, stored_ns)) => forgiven(store, of_unix_ns(stored_ns)).await?,
@@ -80,6 +90,7 @@ impl Present {
             cursor,
             dead,
             from_start,
+            all_before_at,
             forgiven,
         })
     }

@@ -1,9 +1,12 @@
 //! Retractions that change nothing: repeats of an earlier one, and those of a play of an earlier life of the playlist.
 //!
-//! Owns the same choice as the fold made, from what it stored: table `retractions`, and the remembered event ids.
+//! Owns the same choice as the fold made, from what it stored: table `retractions`, and the remembered event ids. Must never hide that
+//! a choice is not known.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
+
+use time::OffsetDateTime;
 
 use crate::bus::Message;
 use crate::store::{Store, StoreError, event_ids, history};
@@ -15,23 +18,35 @@ use rolekeeper_domain::replay::History;
 pub(super) struct Voids<'a> {
     store: &'a Store,
     first_ns: i64,
+    /// A time at which all messages before the replayed ones were counted.
+    all_before_at: Option<OffsetDateTime>,
     hasher: RandomState,
     /// Hashes of the retracted ids.
     seen: HashSet<u64>,
     /// Sequences of retractions that change nothing.
     void: HashSet<u64>,
+    /// Playlists with a retraction that may repeat one from before, which was counted late.
+    doubtful: BTreeSet<String>,
 }
 
 impl<'a> Voids<'a> {
-    /// `first_ns`: when the first replayed message was stored, Unix nanoseconds.
-    pub(super) fn new(store: &'a Store, first_ns: i64) -> Self {
+    /// `first_ns`: when the first replayed message was stored, Unix nanoseconds. `all_before_at`: a time at which all messages before it
+    /// were counted.
+    pub(super) fn new(store: &'a Store, first_ns: i64, all_before_at: Option<OffsetDateTime>) -> Self {
         Self {
             store,
             first_ns,
+            all_before_at,
             hasher: RandomState::new(),
             seen: HashSet::new(),
             void: HashSet::new(),
+            doubtful: BTreeSet::new(),
         }
+    }
+
+    /// Playlists whose counts are not known because of a retraction that may repeat one from before.
+    pub(super) fn doubtful(&self) -> &BTreeSet<String> {
+        &self.doubtful
     }
 
     /// Whether the retraction in this message changes nothing.
@@ -56,7 +71,7 @@ impl<'a> Voids<'a> {
         }
         let plays: Vec<&str> = plays.iter().map(String::as_str).collect();
         let mut tx = self.store.begin_to_read().await?;
-        let before = history::retracted_before(&mut tx, &plays, of_unix_ns(self.first_ns)).await?;
+        let counted = history::retracted(&mut tx, &plays).await?;
         let partitions = event_ids::partitions_now(&mut tx).await?;
         let names: Vec<i64> = partitions.iter().map(|partition| partition.from).collect();
         let stored = if names.is_empty() {
@@ -74,8 +89,12 @@ impl<'a> Voids<'a> {
                 .zip(since)
                 .is_some_and(|(play, since)| *play < since);
             let is_first = self.seen.insert(self.hasher.hash_one(&play));
-            if !is_first || before.contains(&play) || is_past {
+            let counted_at = counted.get(&play);
+            let is_repeat = counted_at.is_some_and(|at| *at < of_unix_ns(self.first_ns));
+            if !is_first || is_repeat || is_past {
                 self.void.insert(message.seq);
+            } else if counted_at.is_some_and(|at| self.all_before_at.is_none_or(|all| *at <= all)) {
+                self.doubtful.insert(event.playlist.as_str().to_owned());
             }
         }
         Ok(())

@@ -6,6 +6,8 @@
 mod counts;
 mod listed;
 mod roles;
+mod sums;
 
 pub use counts::{CountDifference, Counts, NotChecked, State, counts};
 pub use roles::{RoleDifference, Roles, RolesError, RolesRun};
+pub use sums::{SumDifference, Sums, sums};

@@ -4,6 +4,7 @@
 //! than the rows of one person by their keys, and a bounded number of those that grow with time.
 
 mod past;
+mod queued;
 mod system;
 mod user;
 
@@ -11,6 +12,9 @@ use std::time::Duration;
 
 use super::{Store, StoreError, erasures, identities, rules_in_force, snapshot};
 use rolekeeper_domain::explanation::{CountedTo, InForce, Stored};
+
+pub(super) use queued::Row as QueuedRow;
+pub(super) use system::read as system;
 
 /// Age of a verification that counts as fresh. An explanation shows the time itself.
 const ANY_AGE: Duration = Duration::from_hours(24 * 3650);

@@ -7,7 +7,7 @@ use rolekeeper_domain::date::of_unix_ns;
 use rolekeeper_domain::explanation::{CountedTo, EngagedBrake, Loss, Paused, System, WritesOff};
 
 /// Reads it, with the comparison of users as far as it concerns `user`.
-pub(super) async fn read(tx: &mut Tx<'_>, user: &str) -> Result<System, StoreError> {
+pub(in crate::store) async fn read(tx: &mut Tx<'_>, user: &str) -> Result<System, StoreError> {
     let row = sqlx::query!(
         r#"SELECT EXISTS (SELECT FROM forgotten_changes WHERE holds) AS "restored!",
                (SELECT requested_at FROM walk WHERE changed AND position < $1) AS "to_be_compared_since""#,

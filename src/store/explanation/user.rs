@@ -4,8 +4,9 @@
 
 use time::OffsetDateTime;
 
+use super::queued::Row;
 use crate::store::{StoreError, Tx};
-use rolekeeper_domain::explanation::{Account, Crossing, Id, IdKind, PinRow, Playlist, Playlists, Queued};
+use rolekeeper_domain::explanation::{Account, Id, IdKind, PinRow, Playlist, Playlists, Queued};
 use rolekeeper_domain::snapshot::Facts;
 
 /// Playlists that are listed.
@@ -104,38 +105,18 @@ pub(super) async fn playlists(
 
 /// The entries of the work queue.
 pub(super) async fn queue(tx: &mut Tx<'_>, ids: &[String]) -> Result<Vec<Queued>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         "SELECT user_id, priority, enqueued_at, due_at, lease_until, attempts, last_error, failed_at, parked_at, held_by, last_held_by,
              cause_event, cause_stored_at, cause_plays, cause_seq
          FROM work_queue WHERE user_id = ANY($1::text[]) ORDER BY user_id",
         ids
     );
-    let rows = rows.fetch_all(&mut *tx).await?.into_iter();
     Ok(rows
-        .map(|row| Queued {
-            user_id: row.user_id,
-            priority: row.priority,
-            enqueued_at: row.enqueued_at,
-            due_at: row.due_at,
-            lease_until: row.lease_until,
-            attempts: row.attempts,
-            last_error: row.last_error,
-            failed_at: row.failed_at,
-            parked_at: row.parked_at,
-            held_by: row.held_by,
-            last_held_by: row.last_held_by,
-            cause: row
-                .cause_event
-                .zip(row.cause_seq)
-                .zip(row.cause_stored_at)
-                .zip(row.cause_plays)
-                .map(|(((event_id, stream_seq), stored_at), plays)| Crossing {
-                    event_id,
-                    stream_seq,
-                    stored_at,
-                    plays,
-                }),
-        })
+        .fetch_all(&mut *tx)
+        .await?
+        .into_iter()
+        .map(Queued::from)
         .collect())
 }
 

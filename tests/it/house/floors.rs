@@ -47,6 +47,7 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "arrayvec",
     "bytes",
+    "csv_core",
     "hmac",
     "humantime",
     "memchr",

@@ -19,7 +19,7 @@ const GOOD: [(&str, &str); 8] = [
     ("OPS_LISTEN", "127.0.0.1:0"),
 ];
 /// Setting, its wrong value, and a part of the expected fault.
-const WRONG: [(&str, &str, &str); 45] = [
+const WRONG: [(&str, &str, &str); 47] = [
     ("DATABASE_URL", "", "postgres://user:password@host:port/database"),
     (
         "DATABASE_URL",
@@ -85,6 +85,8 @@ const WRONG: [(&str, &str, &str); 45] = [
     ("LOG_STREAM_TOKEN", "", "16 characters or more"),
     ("LOG_STREAM_TOKEN", "hunter2", "16 characters or more"),
     ("LOG_STREAM_TOKEN_OLD", "hunter2", "16 characters or more"),
+    ("CONSOLE_READ_TOKEN", "hunter2", "16 characters or more"),
+    ("CONSOLE_OPERATOR_TOKEN", "hunter2-2", "16 characters or more"),
     ("LISTEN", "nowhere", "an address such as"),
     ("OPS_LISTEN", "127.0.0.1", "an address such as"),
     ("DEFAULT_DISPLAY_NAME", "user\u{1b}[31m", "1 to 100 characters"),

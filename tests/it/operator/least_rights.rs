@@ -92,6 +92,8 @@ async fn the_running_role_does_all_that_a_worker_and_operators_do() {
     let plan = folder.path().join("a.plan").display().to_string();
     world.told(&["plan", "-o", &plan]).await;
     world.told(&["apply", &plan, "--why", "a test"]).await;
+    let past = crate::world::nats_options::file(&folder, "past.csv", "playlist_id,plays\npl_1,1\n");
+    world.told(&["import", &past]).await;
     world.told(&["erase", "--force", ANN]).await;
     let named = "SELECT count(*) FROM role_changes WHERE user_id LIKE 'erased:%'";
     assert_eq!(world.number(named).await, Some(1));
@@ -102,7 +104,7 @@ async fn the_running_role_does_all_that_a_worker_and_operators_do() {
         "the fold made a partition of ids"
     );
     let acts = "SELECT count(*) FROM operator_acts WHERE db_user = 'rolekeeper_run'";
-    assert_eq!(world.number(acts).await, Some(11));
+    assert_eq!(world.number(acts).await, Some(13));
 }
 
 #[tokio::test]

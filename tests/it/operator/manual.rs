@@ -4,6 +4,8 @@ use std::path::Path;
 
 use clap_complete::{Shell, generate};
 
+use crate::world::World;
+
 /// Checks the man page of a command and those of its subcommands; returns their number.
 fn checked(folder: &Path, command: &clap::Command, name: &str) -> usize {
     let page = folder.join(format!("{name}.1"));
@@ -24,6 +26,17 @@ fn every_command_has_a_man_page_with_an_example() {
     clap_mangen::generate_to(rolekeeper::cli::command(), folder.path()).expect("man pages");
     let pages = checked(folder.path(), &rolekeeper::cli::command(), "rolekeeper");
     assert!(pages > 30, "{pages}");
+}
+
+#[tokio::test]
+async fn the_binary_prints_completions() {
+    let world = World::builder().workers(0).start().await;
+    for shell in ["bash", "zsh", "fish"] {
+        let text = world.told(&["completions", shell]).await;
+        assert!(text.contains("dead-letters") && text.contains("undo"), "{shell}");
+    }
+    let output = world.command(&["completions", "csh"]).await;
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

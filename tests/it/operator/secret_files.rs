@@ -7,7 +7,7 @@ use crate::world::nats_options::{file, server};
 use crate::world::{LOG_TOKEN, World, text};
 
 /// Every setting that holds a secret.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 11] = [
     "DATABASE_URL",
     "DATABASE_DIRECT_URL",
     "NATS_URL",
@@ -16,6 +16,8 @@ const SECRETS: [&str; 9] = [
     "AUTH0_CLIENT_SECRET",
     "LOG_STREAM_TOKEN",
     "LOG_STREAM_TOKEN_OLD",
+    "CONSOLE_READ_TOKEN",
+    "CONSOLE_OPERATOR_TOKEN",
     "ERASURE_KEY",
 ];
 /// Settings with a similar name that hold no secret.

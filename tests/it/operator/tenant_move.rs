@@ -34,9 +34,9 @@ const EMPTIED: [&str; 14] = [
 /// Tables whose rows stay: facts of the app, words of the operator, the audit, settings, and state of this installation.
 const KEPT: &str = "_sqlx_migrations announce_again announced_end assignments brakes counter_changes counters cursor_marks \
     dead_letter_totals dead_letters display_names drain erasure_key erasures event_id_partitions event_ids featured_playlists \
-    fold_starts forgotten_changes gone_brake limits log_deliveries moves operator_acts owner_totals pause pins playlist_base_counts \
+    fold_starts forgotten_changes gone_brake import_events import_users imports limits log_deliveries moves operator_acts owner_totals pause pins playlist_base_counts \
     playlist_bases playlists publish_budgets rebuild replaced_events retractions reverify role_change_chain role_changes \
-    rules_in_force songs stream_cursors stream_losses tenant user_data users walk work_queue workers";
+    rules_history rules_in_force songs stream_cursors stream_losses tenant user_data users walk work_queue workers";
 
 /// Rows of the former tenant in the tables that a usual story leaves empty.
 const FORMER: &str = "

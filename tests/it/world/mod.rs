@@ -5,6 +5,7 @@
 
 mod builder;
 mod commands;
+pub(crate) mod console;
 pub(crate) mod data_api;
 pub(crate) mod discover;
 pub(crate) mod erasure;
@@ -42,7 +43,7 @@ use sqlx::PgPool;
 use crate::world::oracle::Oracle;
 use crate::world::proxy::Proxy;
 pub(crate) use builder::{Builder, PASSWORD, deployed, roles};
-pub(crate) use commands::{binary, text};
+pub(crate) use commands::{Running, binary, text};
 pub(crate) use holders::user;
 pub(crate) use tenant_side::gaps;
 pub(crate) use wait::poll;

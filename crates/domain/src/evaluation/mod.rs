@@ -37,6 +37,8 @@ pub struct Evaluation<'r> {
     pub restores: Vec<OpenChange>,
     /// A stream's loss stands: counts may be too low, so no role is revoked.
     pub loss: bool,
+    /// An import counts plays of the user, or is not released yet: no role is changed.
+    pub importing: bool,
     /// The display name that the user requested.
     pub names: DisplayNameState,
     /// A write of ours to the roles was not acknowledged, or no attempt has recorded its result.
@@ -68,6 +70,7 @@ impl<'r> Evaluation<'r> {
             unrecorded,
             foreign_writes,
             loss,
+            importing,
             engaged,
             erasures,
             gone_at,
@@ -114,6 +117,7 @@ impl<'r> Evaluation<'r> {
             open,
             restores,
             loss,
+            importing,
             names,
             unrecorded,
             foreign_writes,
@@ -128,6 +132,12 @@ impl<'r> Evaluation<'r> {
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.facts.now
+    }
+
+    /// Whether changes of this kind are held without a brake.
+    #[must_use]
+    pub fn holds(&self, change: RoleChange) -> bool {
+        self.importing || (self.loss && change == RoleChange::Revoked)
     }
 
     /// Plays that `rule` measures.

@@ -5,6 +5,7 @@
 
 mod reasons;
 mod role;
+mod rows;
 mod stored;
 mod system;
 #[cfg(test)]
@@ -23,10 +24,12 @@ use crate::rule::Rules;
 use crate::snapshot::Snapshot;
 use reasons::About;
 pub use role::RoleExplained;
+pub use rows::{list, yes_no};
 pub use stored::{Account, Crossing, Decision, Id, IdKind, Page, PinRow, Playlist, Playlists, Queued, Write};
 pub use system::{CountedTo, EngagedBrake, Loss, Paused, System, WritesOff};
+pub use waits::obstacles;
 pub(crate) use words::plays;
-pub use words::{moment, outcome, plain, reason};
+pub use words::{moment, outcome, plain, quoted, reason, unknown};
 
 /// All that is stored about the roles of one user, read at one moment.
 #[derive(Clone, Debug)]
@@ -222,7 +225,7 @@ impl Explanation {
         let at = stored.snapshot.facts.now;
         Self {
             waits: waits::queued(&stored.queue, !pending.is_empty(), at),
-            obstacles: waits::obstacles(&stored.system, &stored.queue, &pending),
+            obstacles: waits::obstacles_of(&stored.system, &stored.queue, &pending),
             not_known: stored.not_known(&roles),
             user_id: stored.primary().to_owned(),
             asked_for: stored.asked_for,

@@ -5,13 +5,15 @@
 use time::OffsetDateTime;
 
 use super::stored::{Crossing, Queued};
-use super::system::System;
+use super::system::{EngagedBrake, System};
 use super::words::{brakes_of, moment, plain, plays, quoted};
 use crate::brake::word;
 use crate::plan::RoleChange;
 
 /// The mark of users held because of the loss of a stream.
 const STREAM_LOSS: &str = "stream_loss";
+/// The mark of users held because of an import.
+const IMPORT: &str = "import";
 
 /// The sentences about the work queue.
 pub(super) fn queued(queue: &[Queued], pending: bool, now: OffsetDateTime) -> Vec<String> {
@@ -68,10 +70,10 @@ fn place(entry: &Queued, now: OffsetDateTime) -> String {
         return format!("is parked since {}: it waits for the operator.", moment(parked));
     }
     if let Some(mark) = &entry.held_by {
-        let by = if mark == STREAM_LOSS {
-            "by the loss of a stream"
-        } else {
-            "by a brake"
+        let by = match mark.as_str() {
+            STREAM_LOSS => "by the loss of a stream",
+            IMPORT => "by an import",
+            _ => "by a brake",
         };
         return format!(
             "is held {by}: it waits for the operator, enqueued since {}.",
@@ -90,24 +92,13 @@ fn place(entry: &Queued, now: OffsetDateTime) -> String {
         }
         None => {}
     }
-    let (due, what) = (moment(entry.due_at), waits_for(entry.priority));
+    let (due, what) = (moment(entry.due_at), entry.waits_for());
     if entry.enqueued_at > now {
         format!("is decided again at {due}, when a period of a rule or a pin ends.")
     } else if entry.due_at > now {
         format!("is in the work queue ({what}); the next attempt begins at {due} at the earliest.")
     } else {
         format!("is in the work queue ({what}), and due since {due}.")
-    }
-}
-
-/// The meaning of a priority.
-fn waits_for(priority: i16) -> &'static str {
-    match priority {
-        0 => "a role may have to be revoked",
-        1 => "a role may have to be granted",
-        2 => "a display name was requested",
-        3 => "a record of the tenant's log names the user",
-        _ => "the profile is to be verified",
     }
 }
 
@@ -123,6 +114,10 @@ fn failed(entry: &Queued) -> String {
 }
 
 fn held(mark: &str) -> Vec<String> {
+    if mark == IMPORT {
+        let way = "To let the change pass, once the file is imported: rolekeeper import FILE --release, or rolekeeper apply with its plan";
+        return vec![way.to_owned()];
+    }
     let of_brake = |changes: &&str| {
         let drop = if *changes == "gone" {
             String::new()
@@ -134,8 +129,44 @@ fn held(mark: &str) -> Vec<String> {
     brakes_of(mark).iter().map(of_brake).collect()
 }
 
+/// The sentences about the deployment: all that stops or holds changes.
+#[must_use]
+pub fn obstacles(system: &System) -> Vec<String> {
+    let mut said = stopped(system);
+    said.extend(system.brakes.iter().map(engaged));
+    said
+}
+
 /// The sentences about the deployment, as far as they concern a change of this user.
-pub(super) fn obstacles(system: &System, queue: &[Queued], pending: &[RoleChange]) -> Vec<String> {
+pub(super) fn obstacles_of(system: &System, queue: &[Queued], pending: &[RoleChange]) -> Vec<String> {
+    let mut said = stopped(system);
+    let held = queue.iter().filter_map(|entry| entry.held_by.as_deref());
+    let held: Vec<&str> = held.flat_map(brakes_of).copied().collect();
+    for brake in &system.brakes {
+        let concerns = |change: &RoleChange| word(*change) == brake.changes;
+        if held.contains(&brake.changes) || pending.iter().any(concerns) {
+            said.push(engaged(brake));
+        }
+    }
+    if let Some(since) = system.to_be_compared_since {
+        said.push(format!(
+            "Rules or limits changed at {}; the comparison of all users has not reached this user yet.",
+            moment(since)
+        ));
+    }
+    said
+}
+
+fn engaged(brake: &EngagedBrake) -> String {
+    format!(
+        "The brake on {} is engaged since {}: rolekeeper brake shows the held changes.",
+        brake.changes,
+        moment(brake.since)
+    )
+}
+
+/// The sentences about all that concerns every user.
+fn stopped(system: &System) -> Vec<String> {
     let mut said = Vec::new();
     if !system.worker_alive {
         said.push(
@@ -174,24 +205,6 @@ pub(super) fn obstacles(system: &System, queue: &[Queued], pending: &[RoleChange
             "The database knows fewer role changes than were announced, so no role is revoked until `rolekeeper resume --why`."
                 .to_owned(),
         );
-    }
-    let held = queue.iter().filter_map(|entry| entry.held_by.as_deref());
-    let held: Vec<&str> = held.flat_map(brakes_of).copied().collect();
-    for brake in &system.brakes {
-        let concerns = |change: &RoleChange| word(*change) == brake.changes;
-        if held.contains(&brake.changes) || pending.iter().any(concerns) {
-            said.push(format!(
-                "The brake on {} is engaged since {}: rolekeeper brake shows the held changes.",
-                brake.changes,
-                moment(brake.since)
-            ));
-        }
-    }
-    if let Some(since) = system.to_be_compared_since {
-        said.push(format!(
-            "Rules or limits changed at {}; the comparison of all users has not reached this user yet.",
-            moment(since)
-        ));
     }
     said
 }

@@ -5,6 +5,8 @@
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
+use super::system::CountedTo;
+
 /// A time in UTC and whole seconds.
 #[must_use]
 pub fn moment(at: OffsetDateTime) -> String {
@@ -29,7 +31,8 @@ pub fn plain(text: &str) -> String {
 }
 
 /// An id in the quotes of a shell.
-pub(super) fn quoted(id: &str) -> String {
+#[must_use]
+pub fn quoted(id: &str) -> String {
     format!("'{}'", id.replace('\'', r"'\''"))
 }
 
@@ -72,4 +75,25 @@ pub fn reason(reason: &str) -> &str {
         "pinned" => "a pin stands",
         other => other,
     }
+}
+
+/// The sentences about an unknown user.
+#[must_use]
+pub fn unknown(user: &str, maybe_erased: bool, counted_to: Option<CountedTo>) -> String {
+    let counted = counted_to.map_or_else(
+        || "no event has been counted yet".to_owned(),
+        |to| {
+            let (seq, at) = (to.stream_seq, moment(to.stored_at));
+            format!("events are counted up to message {seq} of APP_EVENTS, which the stream stored at {at}")
+        },
+    );
+    let erased = if maybe_erased {
+        ". Users were erased here: set ERASURE_KEY to learn whether this one was"
+    } else {
+        ""
+    };
+    format!(
+        "{user}: unknown: no playlist, role, attempt or profile of this id is stored. Check the id, and put it in quotes: \
+         'auth0|6132829445244d0069782a78'. A user is known from the first saved playlist or the first login on; {counted}{erased}"
+    )
 }

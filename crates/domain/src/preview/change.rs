@@ -69,6 +69,8 @@ pub enum Mark {
     Pinned,
     /// Revokes are held because of the loss of a stream.
     HeldByLoss,
+    /// An import of plays of the user is not released yet.
+    HeldByImport,
     /// The brake on such changes is engaged.
     HeldByBrake,
     /// The opposite change was made in the last 24 hours, or the count oscillates around a threshold.
@@ -107,6 +109,7 @@ impl Mark {
             Self::DueAlready => "due already",
             Self::Pinned => "pinned",
             Self::HeldByLoss => "held by the loss of a stream",
+            Self::HeldByImport => "held by an import",
             Self::HeldByBrake => "held by the brake",
             Self::WouldFlap => "would flap",
             Self::ProfileUnknown => "if the profile meets the conditions",

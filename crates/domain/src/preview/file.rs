@@ -36,6 +36,9 @@ pub struct Header {
     pub proposed: Option<Proposed>,
     /// The user, for a plan of one user.
     pub user: Option<String>,
+    /// The hash of the file, for a plan of the users of an import: to apply it lets their roles change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<String>,
 }
 
 /// Rules by name.

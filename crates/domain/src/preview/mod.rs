@@ -160,7 +160,8 @@ fn marks(
 ) -> Vec<Mark> {
     let name = role.rule.role.as_str();
     let pinned = role.pin.is_some();
-    let loss = !pinned && evaluation.loss && change == RoleChange::Revoked;
+    let import = !pinned && evaluation.importing;
+    let loss = !pinned && !import && evaluation.holds(change);
     let in_flight = evaluation
         .open
         .iter()
@@ -173,9 +174,10 @@ fn marks(
         (Mark::DueAlready, already),
         (Mark::Pinned, pinned),
         (Mark::HeldByLoss, loss),
+        (Mark::HeldByImport, import),
         (
             Mark::HeldByBrake,
-            !pinned && !loss && evaluation.engaged.contains(&change),
+            !pinned && !loss && !import && evaluation.engaged.contains(&change),
         ),
         (Mark::WouldFlap, beside.flapping || turned),
         (Mark::ProfileUnknown, role.unsure),

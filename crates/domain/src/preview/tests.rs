@@ -294,6 +294,7 @@ fn plan_file() -> Vec<String> {
         },
         proposed: None,
         user: None,
+        import: None,
     };
     let planned = previewed(&rules(|_| ()), &user(100, None), &Beside::default());
     let ann = planned.changes.unwrap();

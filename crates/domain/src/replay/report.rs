@@ -100,6 +100,8 @@ pub struct Unknown {
     pub shifted: u64,
     /// Playlists whose count may have been set to 0 between the events.
     pub maybe_forgiven: u64,
+    /// Playlists with a retraction that may repeat one from before the events.
+    pub maybe_repeated: u64,
     /// Playlists whose owner before their first saving is taken to be the one that it names.
     pub owner_assumed: u64,
     /// Roles of users whose count began between `revoke_below` and `grant_at`.

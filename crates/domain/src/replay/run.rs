@@ -49,6 +49,8 @@ pub struct Replay<'r> {
     forgiven: bool,
     /// Playlists that this may concern.
     maybe_forgiven: HashSet<usize>,
+    /// Playlists whose count is not known from the start on.
+    doubtful: HashSet<usize>,
 }
 
 impl<'r> Replay<'r> {
@@ -66,6 +68,7 @@ impl<'r> Replay<'r> {
             unclear: count(Known::No),
             shifted: count(Known::Shifted),
             maybe_forgiven: 0,
+            maybe_repeated: 0,
             owner_assumed,
             began_between: 0,
         };
@@ -85,6 +88,7 @@ impl<'r> Replay<'r> {
             hours: BTreeMap::new(),
             forgiven: false,
             maybe_forgiven: HashSet::new(),
+            doubtful: HashSet::new(),
         };
         for at in 0..replay.playlists.len() {
             replay.begin(at);
@@ -102,6 +106,19 @@ impl<'r> Replay<'r> {
     /// start follows from a later one: the owner of each playlist that an event brings to 0 or below is uncertain.
     pub fn forgiven(&mut self) {
         self.forgiven = true;
+    }
+
+    /// Marks the owners of a playlist as uncertain: one of its retractions may repeat one from before the first event.
+    pub fn doubt(&mut self, playlist: &str) {
+        let Some(at) = self.ids.get(playlist).copied() else {
+            return;
+        };
+        if self.doubtful.insert(at) {
+            self.report.unknown.maybe_repeated += 1;
+        }
+        if let Some(person) = self.playlists[at].person {
+            self.persons[person].uncertain = true;
+        }
     }
 
     /// Counts a playlist before the first event for its owner.
@@ -166,7 +183,8 @@ impl<'r> Replay<'r> {
             self.counted(left, before, 0, event_and_place);
         }
         self.persons[person].playlists.push(at);
-        self.persons[person].uncertain |= known != Known::Yes || self.maybe_forgiven.contains(&at);
+        self.persons[person].uncertain |=
+            known != Known::Yes || self.maybe_forgiven.contains(&at) || self.doubtful.contains(&at);
         self.counted(person, 0, after, event_and_place);
     }
 

@@ -20,7 +20,7 @@ const BEYOND: &str = "SELECT c.relname, privilege FROM pg_class c
     WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace AND has_function_privilege('rolekeeper_read', p.oid, 'EXECUTE')";
 
 /// The commands that only read Postgres.
-const READS: [&[&str]; 14] = [
+const READS: [&[&str]; 16] = [
     &["explain", ANN],
     &["explain", ANN, "--json"],
     &["plan", "--all"],
@@ -29,12 +29,14 @@ const READS: [&[&str]; 14] = [
     &["export", ANN],
     &["acts"],
     &["brake"],
+    &["brake", "--json"],
     &["parked"],
     &["pins"],
     &["limits"],
     &["tenant"],
     &["rules", "show"],
     &["verify", "--counts"],
+    &["rules", "show", "--json"],
 ];
 
 #[tokio::test]
@@ -58,6 +60,10 @@ async fn a_role_with_select_alone_reads_all_and_writes_nothing() {
     let path = file.path().display().to_string();
     let output = world.command_with(&["rules", "plan", &path], &env).await;
     assert!(output.status.success(), "{}", text(&output));
+    let change = world.rows("SELECT change_id::text FROM role_changes").await;
+    let change = change[0]["change_id"].as_str().expect("an id");
+    let output = world.command_with(&["undo", change], &env).await;
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert_eq!(world.tenant.with_calls(<[_]>::len), calls, "no call to Auth0");
     let output = world.command_with(&["explain", ANN, "--json"], &env).await;
     let mut read: Value = serde_json::from_slice(&output.stdout).expect("JSON");

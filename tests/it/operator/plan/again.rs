@@ -1,5 +1,7 @@
 //! A plan that is applied again, at once with another, or while facts change.
 
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::Signal;
 use serde_json::json;
 use sqlx::Connection as _;
@@ -137,4 +139,50 @@ async fn a_signal_in_the_last_slice_interrupts_nothing() {
     assert_eq!(queued(&world).await, [user("ann")]);
     let kept = "SELECT count(*) FROM operator_acts WHERE command = 'apply'";
     assert_eq!(world.number(kept).await, Some(1));
+}
+
+/// A signal ends the command soon while a table is locked.
+async fn ends_soon(world: &World, arguments: &[&str], hangs: &str) {
+    world.worker().kill9().await;
+    let lock = locked(world, &format!("{hangs} IN ACCESS EXCLUSIVE MODE")).await;
+    let mut command = world.begin_command(arguments);
+    waiting(world, 1).await;
+    let began = Instant::now();
+    command.send(Signal::SIGINT);
+    let (succeeded, said) = command.ended().await;
+    assert!(
+        !succeeded && said.contains("interrupted while Postgres did not respond"),
+        "{said}"
+    );
+    assert!(began.elapsed() < Duration::from_secs(5), "{arguments:?}");
+    lock.close().await.expect("Postgres responds");
+}
+
+#[tokio::test]
+async fn a_signal_ends_a_plan_soon_while_postgres_hangs() {
+    let world = earned(&["ann"]).await;
+    let (_folder, path, name) = place();
+    ends_soon(&world, &["plan", "-o", &name], "playlists").await;
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_signal_ends_apply_soon_while_postgres_hangs() {
+    let world = earned(&["ann"]).await;
+    let (_folder, _, path) = place();
+    done(&world, &["plan", "-o", &path]).await;
+    ends_soon(&world, &["apply", &path, "--why", "a test"], "work_queue").await;
+}
+
+#[tokio::test]
+async fn a_signal_ends_evidence_soon_while_postgres_hangs() {
+    let world = earned(&[]).await;
+    let (_folder, path, name) = place();
+    ends_soon(
+        &world,
+        &["evidence", "--from", "2000-01-01", "-o", &name],
+        "role_change_chain",
+    )
+    .await;
+    assert!(!path.exists());
 }

@@ -92,3 +92,21 @@ async fn without_nats_or_a_file_nothing_is_sent() {
     assert!(world.unread(&["publish", &lines.path]).await, "a closed pipe");
     assert_eq!(world.in_stream().await, 4);
 }
+
+#[tokio::test]
+async fn a_device_without_an_end_is_not_read() {
+    let world = World::builder().workers(0).start().await;
+    for more in [&[][..], &["--skip-bad"]] {
+        let (exit, said) = code(&world.command(&[&["publish", "/dev/zero"], more].concat()).await);
+        assert!(
+            exit == Some(1) && said.contains("/dev/zero: expected a regular file, a pipe"),
+            "{said}"
+        );
+    }
+    let zero = std::fs::File::open("/dev/zero").expect("a device");
+    let (exit, said) = code(&world.command_from(&["publish", "-"], zero).await);
+    assert!(
+        exit == Some(1) && said.contains("standard input: expected a regular file"),
+        "{said}"
+    );
+}

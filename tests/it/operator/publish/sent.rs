@@ -1,5 +1,7 @@
 //! Files whose lines are all good.
 
+use std::io::Write as _;
+
 use super::{Lines, code, of_ann};
 use crate::world::events::{deleted, plays, saved};
 use crate::world::{ANN, World};
@@ -56,4 +58,28 @@ async fn standard_input_is_checked_before_a_line_is_sent() {
         assert_eq!(code, Some(if stored == 0 { 1 } else { 2 }), "{said}");
         assert_eq!(world.in_stream().await, stored);
     }
+}
+
+#[tokio::test]
+async fn lines_of_a_slow_sender_are_sent_as_they_arrive() {
+    let world = World::start().await;
+    world.seed_user(ANN, &["mentor"]);
+    let events = of_ann(2);
+    let (read, mut write) = std::io::pipe().expect("a pipe");
+    let input = std::fs::File::from(std::os::fd::OwnedFd::from(read));
+    let sending = async {
+        for (sent, event) in (1..).zip(&events) {
+            write.write_all(&event.payload).expect("the reader lives");
+            write.write_all(b"\n").expect("the reader lives");
+            let stored = async || world.in_stream().await == sent;
+            world.eventually("the line is stored", stored).await;
+        }
+        drop(write);
+    };
+    let run = world.command_from(&["publish", "--skip-bad", "-"], input);
+    let (output, ()) = tokio::join!(run, sending);
+    let (exit, said) = code(&output);
+    assert_eq!(exit, Some(0), "{said}");
+    world.has_stored(&events);
+    world.settled().await;
 }

@@ -156,3 +156,32 @@ async fn a_playlist_that_changes_hands_carries_both_users() {
     ];
     assert_eq!(found, expected);
 }
+
+#[tokio::test]
+async fn a_retraction_that_may_repeat_an_earlier_one_is_uncertain() {
+    let world = World::start().await;
+    world.played("ann", 12).await;
+    world.publish(&[retraction("r1", "ann-0", "pl_ann")]).await;
+    world.settled().await;
+    world.trim_before(15).await;
+    world.publish(&[retraction("r2", "ann-0", "pl_ann")]).await;
+    world.settled().await;
+    let certain = simulated(&world, &proposed(12, 12), &[]).await;
+    assert_eq!(certain["unknown"]["maybe_repeated"], 0, "{certain}");
+    // As if the fold had been late: it counted the first retraction after the repeat was stored.
+    world
+        .run_sql("UPDATE retractions SET counted_at = now(); DELETE FROM cursor_marks")
+        .await;
+    let late = simulated(&world, &proposed(12, 12), &[]).await;
+    assert_eq!(late["unknown"]["maybe_repeated"], 1, "{late}");
+    assert!(
+        says(&late, "1 playlists have a retraction that may repeat one"),
+        "{late}"
+    );
+    let marked = &late["users"][0];
+    assert_eq!(
+        (&marked["crossed"], &marked["uncertain"]),
+        (&json!(1), &json!(true)),
+        "{late}"
+    );
+}

@@ -1,8 +1,8 @@
 //! Corrected counts, and the roles that follow from them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{counts, world};
+use super::{counts, verified, world};
 use crate::world::events::plays;
 use crate::world::oracle::ROLE;
 use crate::world::rules::{RulesFile, rule};
@@ -81,6 +81,21 @@ async fn sums_of_all_playlists_are_corrected_too() {
         .await;
     world.told(&["rebuild", "--why", "a test"]).await;
     assert_eq!(world.number("SELECT plays FROM owner_totals").await, Some(90));
+    world.run_sql("UPDATE owner_totals SET plays = 5").await;
+    let (result, code) = verified(&world, &["--counts"]).await;
+    let found = json!([{"user_id": "auth0|ann", "counted": 90, "stored": 5}]);
+    assert_eq!(
+        (&result["sums"]["differences"], code),
+        (&found, Some(2)),
+        "{result}"
+    );
+    let said = world.told(&["rebuild", "--why", "a test"]).await;
+    assert!(
+        said.contains("the sums of 1 users; the users are enqueued"),
+        "{said}"
+    );
+    let (_, code) = verified(&world, &["--counts"]).await;
+    assert_eq!(code, Some(0));
     world.publish(&plays("more", "pl_ann", 0..10)).await;
     world
         .eventually("the role is there", async || world.has("ann", ROLE))

@@ -2,7 +2,7 @@
 //!
 //! Owns the list of addresses and a few example commands.
 
-use super::world::{CLIENT, SECRET, TOKEN, World};
+use super::world::{CLIENT, CONSOLE_TOKEN, SECRET, TOKEN, World};
 use rolekeeper_sandbox::traffic::THRESHOLD;
 use rolekeeper_sandbox::traffic::cast::Cast;
 
@@ -21,6 +21,7 @@ Everything keeps running until Ctrl-C, which removes all of it.
   webhook         {webhook}
   metrics         {ops}/metrics
   health          {ops}/healthz and {ops}/readyz
+  console         {ops}/console, with any name and the token {CONSOLE_TOKEN}
   NATS            {nats}
   Postgres        {database}
   tenant          {tenant}

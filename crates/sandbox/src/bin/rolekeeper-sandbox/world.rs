@@ -20,6 +20,8 @@ pub(super) const CLIENT: &str = "sandbox-rolekeeper";
 pub(super) const SECRET: &str = "sandbox-secret-of-rolekeeper";
 /// The token that the log stream sends to the webhook.
 pub(super) const TOKEN: &str = "sandbox-log-stream-token";
+/// The operator's token of the console.
+pub(super) const CONSOLE_TOKEN: &str = "sandbox-console-token";
 /// The identifier of the app's own API.
 pub(super) const AUDIENCE: &str = "https://api.music.example";
 /// Prefix of the names of the Action's claims.
@@ -72,6 +74,7 @@ impl World {
             ("AUTH0_PLAN", PLAN.1.to_owned()),
             ("API_AUDIENCE", AUDIENCE.to_owned()),
             ("GRACE_PERIOD_S", "10".to_owned()),
+            ("CONSOLE_OPERATOR_TOKEN", CONSOLE_TOKEN.to_owned()),
         ]);
         let worker = Worker::start(&settings).await?;
         Ok(Self {

@@ -102,7 +102,7 @@ impl<'c> Tx<'c> {
     /// Postgres refused, or a statement had failed: nothing was committed. Without a response, only Postgres knows the
     /// result.
     #[track_caller]
-    pub fn commit(mut self) -> impl Future<Output = Result<(), sqlx::Error>> + Send + use<'c> {
+    pub fn commit(mut self) -> impl Future<Output = Result<(), sqlx::Error>> + Send {
         let point = CrashPoint::here();
         async move {
             if self.failed {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::house::text::{blank, files};
+use crate::house::text::files;
 use crate::world::events::{plays, retraction, saved};
 use crate::world::{LOG_TOKEN, Worker, World, size};
 
@@ -40,10 +40,9 @@ fn effects() -> (BTreeSet<String>, Vec<String>) {
         if !(path.starts_with("flow/") || path.starts_with("store/")) {
             continue;
         }
-        let text = blank(&text);
         let lines: Vec<&str> = text.lines().collect();
         for (at, line) in lines.iter().enumerate() {
-            if !EFFECTS.iter().any(|effect| line.contains(effect)) {
+            if line.trim_start().starts_with("//") || !EFFECTS.iter().any(|effect| line.contains(effect)) {
                 continue;
             }
             if line.contains(".commit()") {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::bus::{Bus, Outgoing, PublishError};
-use crate::lifecycle::CrashPoint;
 use rolekeeper_domain::log_batch::{self, UNREADABLE};
 use rolekeeper_domain::subjects::AUTH0_LOGS;
 
@@ -99,7 +98,6 @@ impl Accept {
                 .await?;
         }
         accepted.known += delivery.finish().await?;
-        CrashPoint::here().pass();
         Ok(accepted)
     }
 }

@@ -19,7 +19,6 @@ use uuid::Uuid;
 use super::forgotten::{self, Forgotten};
 use super::retry_loop::RetryLoop;
 use crate::bus::{Appended, Bus, BusError, End, Outgoing, PublishError, ROLE_CHANGES, Which};
-use crate::lifecycle::CrashPoint;
 use crate::metrics::{Later, Metrics, Stream};
 use crate::store::{AnnouncedEnd, Channel, Store, StoreError};
 use rolekeeper_domain::announcement::Announcement;
@@ -191,7 +190,6 @@ impl Announce {
             payload: row.payload()?.into(),
         };
         let appended = self.bus.append(ROLE_CHANGES, message, last).await?;
-        CrashPoint::here().pass();
         let seq = match appended {
             Appended::At(seq) => Some(seq),
             Appended::Duplicate => None,

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::bus::{Bus, Outgoing};
-use crate::lifecycle::CrashPoint;
 
 pub use crate::bus::PublishError as NotPublished;
 use rolekeeper_domain::ids::{Token, UserId};
@@ -63,7 +62,6 @@ impl Publish {
             payload: event.to_string().into(),
         };
         self.0.publish(message).await?;
-        CrashPoint::here().pass();
         Ok(Published {
             playlist_id,
             event_id,

@@ -17,8 +17,8 @@ pub struct Cursor {
     pub last_seq: i64,
     /// Time at which the stream stored that message, Unix nanoseconds; 0 if none was read.
     pub last_stored_ns: i64,
-    /// Raised whenever an operator sets the cursor, a loss is recorded, or other rules come into force: whoever read it before can
-    /// no longer move the cursor.
+    /// Raised whenever an operator sets the cursor, a loss is recorded, or other rules come into force: a worker that
+    /// read it before can no longer move the cursor.
     pub epoch: i64,
     /// Store time of the newest message folded before an operator last set the cursor, Unix nanoseconds; never lowered.
     pub newest_stored_ns: i64,

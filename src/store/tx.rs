@@ -17,7 +17,6 @@ use super::StoreError;
 use super::deadline::{DEADLINE, State, in_time};
 use super::lent::Lent;
 use super::session::{LOOK_UPS, Session};
-use crate::lifecycle::CrashPoint;
 
 /// Limits the statements of a transaction, where we cannot change the connection's settings.
 const BOUNDED: &str = "statement_timeout = '20s'";
@@ -101,23 +100,18 @@ impl<'c> Tx<'c> {
     /// # Errors
     /// Postgres refused, or a statement had failed: nothing was committed. Without a response, only Postgres knows the
     /// result.
-    #[track_caller]
-    pub fn commit(mut self) -> impl Future<Output = Result<(), sqlx::Error>> + Send + use<'c> {
-        let point = CrashPoint::here();
-        async move {
-            if self.failed {
-                return Err(sqlx::Error::Protocol(
-                    "the transaction is rolled back, since a statement in it failed".into(),
-                ));
-            }
-            let (connection, state) = self.on.parts();
-            if *state == State::Open {
-                in_time(self.deadline, state, connection.execute("COMMIT")).await?;
-                *state = State::Idle;
-                point.pass();
-            }
-            Ok(())
+    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        if self.failed {
+            return Err(sqlx::Error::Protocol(
+                "the transaction is rolled back, since a statement in it failed".into(),
+            ));
         }
+        let (connection, state) = self.on.parts();
+        if *state == State::Open {
+            in_time(self.deadline, state, connection.execute("COMMIT")).await?;
+            *state = State::Idle;
+        }
+        Ok(())
     }
 
     fn note<T>(failed: &mut bool, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {

@@ -14,7 +14,6 @@ use super::playlist_lifecycles::{self, PlaylistLifecycles};
 use super::replaced::Replacements;
 use super::{dedup, increments};
 use crate::bus::{APP_EVENTS, Message};
-use crate::lifecycle::CrashPoint;
 use crate::store::cursor_advance::Move;
 use crate::store::playlist_lifecycles::Lifecycle;
 use crate::store::{
@@ -103,7 +102,6 @@ pub(super) async fn fold_on_fast_path(
     let counted = lock
         .count_on_fast_path(to, &playlists, &deltas, &thresholds)
         .await?;
-    CrashPoint::here().pass();
     Ok(counted.then(|| Done {
         messages: batch.len() as u64,
         ..Done::default()

@@ -17,7 +17,6 @@ use super::source::Source;
 use super::stage::Fold;
 use crate::bus::{Room, Which};
 use crate::flow::retry_loop::RetryLoop;
-use crate::lifecycle::CrashPoint;
 use crate::metrics::Stream;
 use crate::store::{Retained, Trimmable};
 use rolekeeper_domain::dedup_window::DedupWindow;
@@ -110,7 +109,6 @@ impl Trim {
         // While a loss stands the operator may want to fold the remaining messages again.
         if self.fold.store.open_loss(stream).await?.is_none() && self.is_ours(&room, &known).await? {
             let removed = self.fold.bus.purge_before(stream, first).await?;
-            CrashPoint::here().pass();
             self.fold.metrics.room.trimmed.of(Stream(stream)).inc_by(removed);
             info!(
                 stream,

@@ -12,7 +12,6 @@ use super::attempt::{Attempt, AttemptError, Completed};
 use super::decision::ToWrite;
 use super::own_writes;
 use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders};
-use crate::lifecycle::CrashPoint;
 use rolekeeper_domain::pacer::CallKind;
 use rolekeeper_domain::patch::Patch;
 
@@ -22,7 +21,6 @@ impl Attempt {
         let (body, user) = (write.patch.body(), &self.claim.user);
         let asked = Instant::now();
         let reply = self.context.writer.patch_user(user, &body, until).await;
-        CrashPoint::here().pass();
         self.context.took(asked, &reply);
         let after = match self.answered(CallKind::Write, reply) {
             Ok(after) => after,

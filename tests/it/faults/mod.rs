@@ -1,6 +1,5 @@
 //! Workers and servers that die, freeze, return or are restored.
 
-mod crash_points;
 mod late_writes;
 mod postgres;
 mod stop;

@@ -10,4 +10,4 @@ mod folders;
 mod oracles;
 mod paths;
 mod reliability;
-pub(crate) mod text;
+mod text;

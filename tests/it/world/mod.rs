@@ -31,7 +31,6 @@ mod tenant_side;
 mod wait;
 mod worker;
 
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_nats::jetstream;
@@ -172,11 +171,6 @@ impl World {
         let worker = Worker::spawn(&self.folder, &name, &all, &self.http);
         workers.push(worker.clone());
         worker
-    }
-
-    /// A file of this test, which ends with it.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 
     /// The value of a setting of every command and worker.

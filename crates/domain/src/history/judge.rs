@@ -1,4 +1,4 @@
-//! What follows from the races of a history.
+//! The next step after the races of a history.
 //!
 //! Owns when a role of another client may be restored. Must never restore because of a record that Auth0 has not confirmed.
 
@@ -38,7 +38,7 @@ impl History {
     ) -> Judged<'a> {
         let mut racing = resolution.races.clone();
         let Some(roles) = &resolution.restored_roles else {
-            // A forged record may hide a lost change: by being the one that seems lost, or by a later write that nobody made.
+            // A forged record may hide a lost change: by being the one that seems lost, or by a later write that no client made.
             let mut ask = self.doubtful(&racing, owned, now);
             if ask.is_empty() && racing.iter().any(|pair| self.lost(*pair, owned, now)) {
                 ask = self.open_since(resolution.since);

@@ -1,4 +1,4 @@
-//! What is known of races: writes of other clients, races and restores.
+//! The known facts about races: writes of other clients, races and restores.
 //!
 //! Owns the values. Must never decide, nor know how they are stored.
 

@@ -14,7 +14,7 @@ use crate::merge::{Resolution, State};
 /// The newest records for which Auth0 is asked at once because they may report a change of a managed role.
 const ASKED_AT_ONCE: usize = 20;
 
-/// What is taken over.
+/// The changes that are taken over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TakenOver<'a> {
     /// Roles that clients which did not know of our change have reverted.

@@ -18,7 +18,7 @@ use super::tables::{Change, Tables, Write};
 use super::tenant::{EDITOR, NAMES, OTHER, Writer, list, set};
 use super::{Attempts, queue, record};
 
-/// What looking for races leads to.
+/// The result of looking for races.
 #[derive(Default)]
 struct Races {
     restored: Option<Vec<String>>,

@@ -31,7 +31,7 @@ pub struct Queued {
     pub held: Option<Held>,
 }
 
-/// Why a user waits: [`HeldBy`] in a form that has a hash.
+/// The reason why a user waits: [`HeldBy`] in a form that has a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Held {
     /// For the end of a stream's loss.

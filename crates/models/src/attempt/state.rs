@@ -53,7 +53,7 @@ pub struct Seen {
 pub struct Decided {
     /// Its id.
     pub write: u8,
-    /// What it was decided from.
+    /// The profile that it was decided from.
     pub seen: Seen,
     /// The roles that it sets.
     pub roles: u8,
@@ -92,7 +92,7 @@ pub struct Left {
     pub sweeps: u8,
 }
 
-/// What no step may have done.
+/// Faults that no step may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "one flag for each property")]
 pub struct Flaws {
@@ -108,13 +108,13 @@ pub struct Flaws {
     pub held: bool,
     /// A row of the audit was completed although no profile showed its change.
     pub untrue: bool,
-    /// A race was found with a write that is ours, or that nobody made and Auth0 did not confirm.
+    /// A race was found with a write that is ours, or with a forged record.
     pub false_race: bool,
     /// A failed call ended the work on a user.
     pub dropped: bool,
 }
 
-/// What happened, for the properties alone.
+/// Past steps, for the properties alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Past {
     /// We decided a grant: from then on the role counts as ours, whichever client was first.
@@ -134,11 +134,11 @@ pub struct State {
     pub tables: Tables,
     /// The attempts of two leaders. Each may believe that it is the only one.
     pub attempts: [Attempt; 2],
-    /// What may still happen.
+    /// The steps that may still happen.
     pub left: Left,
-    /// What happened and must not.
+    /// The faults so far.
     pub flaws: Flaws,
-    /// What happened.
+    /// The past, as far as a property needs it.
     pub past: Past,
 }
 

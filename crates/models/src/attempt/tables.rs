@@ -75,7 +75,7 @@ pub struct Record {
     pub verdict: Option<bool>,
 }
 
-/// The rows of the user, and what concerns everybody.
+/// The rows of the user, and those of all users.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one user, each on its own")]
 pub struct Tables {

@@ -76,14 +76,14 @@ pub enum Writer {
     Us(u8),
     /// Another client.
     Them,
-    /// Nobody: the record is forged.
+    /// No client: the record is forged.
     Forged,
 }
 
 /// A write, or a forged record of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
-    /// Who wrote.
+    /// The writer.
     pub by: Writer,
     /// The profile after the write.
     pub profile: Profile,

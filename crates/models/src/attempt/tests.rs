@@ -16,18 +16,6 @@ fn a_race_loses_no_role_and_a_forged_record_changes_none() {
 }
 
 #[test]
-fn a_change_by_hand_and_failed_calls_leave_the_right_role() {
-    let left = Left {
-        crossings: 2,
-        by_hand: 1,
-        failures: 1,
-        sweeps: 1,
-        ..Left::default()
-    };
-    explore(Attempts::new(left)).must_hold(0);
-}
-
-#[test]
 fn what_is_stopped_stays_stopped() {
     let left = Left {
         crossings: 2,

@@ -1,4 +1,4 @@
-//! What happens around the attempts: events, other clients, the log, time and the operator.
+//! The steps around the attempts: events, other clients, the log, time and the operator.
 //!
 //! Owns these steps. Must never know which attempt is under way.
 
@@ -7,7 +7,7 @@ use super::state::State;
 use super::tables::Record;
 use super::tenant::{EDITOR, Entry, OTHER, Profile, Writer};
 
-/// What can happen in this state.
+/// The steps that are possible in this state.
 pub(super) fn actions(state: &State, actions: &mut Vec<Action>) {
     actions.extend([Action::Cross, Action::Foreign, Action::ByHand, Action::Forge]);
     actions.extend([

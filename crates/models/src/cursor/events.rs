@@ -8,7 +8,7 @@ use rolekeeper_domain::tally::tally;
 /// Number of events in a run.
 pub const EVENTS: usize = 4;
 
-/// What a fold makes of a message.
+/// The effect of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Taken {
     /// It changes a count by this many plays.
@@ -17,7 +17,7 @@ pub enum Taken {
     Letter,
 }
 
-/// What is published.
+/// The published message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A play.
@@ -31,7 +31,7 @@ pub enum Kind {
 /// The events of a run, in the order of their publication.
 pub const KINDS: [Kind; EVENTS] = [Kind::Play, Kind::Misplaced, Kind::Unknown, Kind::Play];
 
-/// What the domain makes of each event.
+/// The effect of each event, as the domain says.
 #[derive(Clone, Debug)]
 pub struct Events(Vec<Taken>);
 
@@ -48,7 +48,7 @@ impl Events {
         )
     }
 
-    /// What a fold makes of this event.
+    /// The effect of this event.
     #[must_use]
     pub fn taken(&self, event: u8) -> Taken {
         self.0[usize::from(event)]

@@ -52,7 +52,7 @@ pub enum Fold {
     Doubting {
         /// The cursor as it moved it last.
         cursor: Cursor,
-        /// What the checks so far found.
+        /// The result of the checks so far.
         suspicion: Suspicion,
     },
 }
@@ -93,7 +93,7 @@ pub struct Left {
     pub skips: u8,
 }
 
-/// What no step may have done.
+/// Faults that no step may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "one flag for each property")]
 pub struct Flaws {
@@ -120,9 +120,9 @@ pub struct State {
     pub act: Option<Act>,
     /// The stream's clock.
     pub now: i64,
-    /// What may still happen.
+    /// The steps that may still happen.
     pub left: Left,
-    /// What happened and must not.
+    /// The faults so far.
     pub flaws: Flaws,
 }
 

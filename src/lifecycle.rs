@@ -3,10 +3,6 @@
 //! Owns signals, the two stop tokens and the tracker that every stage runs on. Must never let a stage end unnoticed: a
 //! stage that ends by itself is a crash, and the process exits non-zero.
 
-mod crash_point;
-
-pub use crash_point::CrashPoint;
-
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -212,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_release_does_not_abort_at_a_panic() {
-        let manifest = include_str!("../../Cargo.toml");
+        let manifest = include_str!("../Cargo.toml");
         let release = manifest.split("[profile.release]").nth(1);
         assert!(release.is_some_and(|release| release.contains("\npanic = \"unwind\"")));
     }

@@ -46,10 +46,6 @@ pub struct Seen {
 
 /// A decided write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "facts of one write, each on its own"
-)]
 pub struct Decided {
     /// Its id.
     pub write: u8,

@@ -15,6 +15,10 @@ use super::tenant::{NAMES, Profile, read_at, written_at};
 
 /// The row of the managed role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the columns of a row, each on its own"
+)]
 pub struct Assigned {
     /// The last decision of the rules.
     pub wanted: bool,
@@ -37,6 +41,10 @@ pub struct Change {
 
 /// A write of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the columns of a row, each on its own"
+)]
 pub struct Write {
     /// Its id.
     pub id: u8,
@@ -127,7 +135,7 @@ impl Tables {
     pub fn unrecorded(&self) -> bool {
         self.writes
             .iter()
-            .any(|write| !write.closed && !(write.answered && write.recorded))
+            .any(|write| !(write.closed || write.answered && write.recorded))
     }
 
     /// Settles the writes without a response by the profile in the read of the attempt with this lease: completes the newest write

@@ -48,7 +48,6 @@ pub(super) fn steps(state: &State, which: usize, steps: &mut Vec<Step>) {
 pub(super) fn step(state: &mut State, which: usize, step: Step, events: &Events) -> Option<()> {
     let fold = std::mem::replace(&mut state.folds[which], Fold::Idle);
     state.folds[which] = match (step, fold) {
-        (Step::Crash, _) => Fold::Idle,
         (Step::CheckRules, _) => Fold::Checked {
             rules: state.store.rules,
         },
@@ -64,7 +63,7 @@ pub(super) fn step(state: &mut State, which: usize, step: Step, events: &Events)
             cursor,
             alive: true,
         },
-        (Step::OpenReader, Fold::Opened { .. }) => Fold::Idle,
+        (Step::Crash, _) | (Step::OpenReader, Fold::Opened { .. }) => Fold::Idle,
         (Step::Judge, Fold::Attached { rules, cursor, alive }) => {
             if judge(&cursor, &state.stream).is_some() {
                 doubting(cursor)

@@ -97,7 +97,7 @@ impl<'a> Count<'a> {
         let sums: Vec<(&str, i64)> = sums.iter().map(|(id, plays)| (*id, *plays)).collect();
         let partitions: BTreeSet<i16> = sums
             .iter()
-            .map(|(id, _)| i16::from(event::partition(id)))
+            .map(|(id, _)| i16::try_from(event::partition(id)).unwrap_or_default())
             .collect();
         // No message of the stream tells these plays.
         bases::forget(tx, &partitions.into_iter().collect::<Vec<_>>()).await?;

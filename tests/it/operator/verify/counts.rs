@@ -166,3 +166,18 @@ async fn a_wrong_count_costs_no_role_once_it_is_corrected() {
     world.settled().await;
     assert!(world.has("ann", ROLE));
 }
+
+#[tokio::test]
+async fn imported_plays_are_no_difference() {
+    let world = world().start().await;
+    world.based().await;
+    world.played("ann", 40).await;
+    world.settled().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = crate::world::nats_options::file(&folder, "past.csv", "playlist_id,plays\npl_ann,7\n");
+    world.told(&["import", &file]).await;
+    world.based().await;
+    let (result, code) = verified(&world, &["--counts"]).await;
+    assert_eq!(code, Some(0), "{result}");
+    assert_eq!(result["counts"]["not_checked"], json!([]));
+}

@@ -127,7 +127,7 @@ impl Script {
     /// The check of the lease before a decision.
     async fn decide(&mut self, lease: u8) -> (Value, Value) {
         let mut tx = self.store.begin().await.expect("Postgres responds");
-        let claim = &mut self.claims.get_mut(&lease).expect("a claim");
+        let claim = self.claims.get_mut(&lease).expect("a claim");
         let ours = leases::still_ours(&mut tx, &claim.0).await;
         let ours = ours.expect("Postgres responds");
         let of_model = self.model.still_ours(lease).copied();

@@ -19,7 +19,8 @@ use crate::store::{
     unknown_writes,
 };
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::history::{History, Judged, KnownRaces, Next, Restored, TakenOver, Theirs, take_over};
+use rolekeeper_domain::history::take_over::{TakenOver, take_over};
+use rolekeeper_domain::history::{History, Judged, KnownRaces, Next, Restored, Theirs};
 use rolekeeper_domain::merge::{Pair, Resolution, State};
 use rolekeeper_domain::plan::{RoleChange, SeenRoles};
 use rolekeeper_domain::race::MAX_RECORD_WAIT;

@@ -142,7 +142,7 @@ impl Role<'_> {
         }
     }
 
-    /// What an attempt stores of the role as `shown` has it; none where the attempt leaves it open, and for an unknown role that
+    /// The state of the role that an attempt stores, as `shown` has it; none where the attempt leaves it open, and for an unknown role that
     /// is neither held nor wanted.
     #[must_use]
     pub fn seen(&self, shown: &SeenRoles) -> Option<Seen<'_>> {

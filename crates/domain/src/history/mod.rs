@@ -5,7 +5,7 @@
 
 mod judge;
 mod known;
-mod take_over;
+pub mod take_over;
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,6 @@ use uuid::Uuid;
 use crate::merge::{Known, OurWrite, Pair, Resolution, State, resolve};
 pub use judge::{Judged, Next};
 pub use known::{KnownRaces, Race, Restored, Theirs};
-pub use take_over::{TakenOver, take_over};
 
 /// All writes to one user's roles that may matter; those of other clients are limited to `theirs`.
 #[derive(Debug)]

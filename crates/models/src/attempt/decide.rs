@@ -7,16 +7,18 @@ use rolekeeper_domain::audit::{self, Row, Rows, by_profile};
 use rolekeeper_domain::brake::Verdict;
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::held::Held;
-use rolekeeper_domain::history::{History, Judged, Next, TakenOver, take_over};
+use rolekeeper_domain::history::take_over::{TakenOver, take_over};
+use rolekeeper_domain::history::{History, Judged, Next};
 use rolekeeper_domain::merge::Pair;
 use rolekeeper_domain::patch;
 use rolekeeper_domain::plan::{Plan, RoleChange, SeenRoles, plan};
 use time::OffsetDateTime;
 
+use super::model::Attempts;
 use super::state::{Attempt, Claim, Decided, Seen, State};
 use super::tables::{Change, Tables, Write};
 use super::tenant::{EDITOR, NAMES, OTHER, Writer, list, set};
-use super::{Attempts, queue, record};
+use super::{queue, record};
 
 /// The result of looking for races.
 #[derive(Default)]

@@ -3,54 +3,8 @@
 //! Owns the conditions of claim, lease and generation, as the statements of `src/store/leases.rs` and `work_queue.rs` have them; both
 //! are driven with the same scripts and compared. Must never lose an enqueueing that happens during an attempt.
 
-use rolekeeper_domain::held::HeldBy;
-
+pub use super::queued::{Held, Lease, Queued};
 use super::tables::Tables;
-
-/// The lease of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Lease {
-    /// Its id.
-    pub id: u8,
-    /// It has not expired.
-    pub valid: bool,
-}
-
-/// The row of the work queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Queued {
-    /// Raised with each enqueueing.
-    pub generation: u8,
-    /// Number of events that enqueued the user.
-    pub events: u8,
-    /// The profile must be read.
-    pub read: bool,
-    /// The lease of the attempt in flight.
-    pub lease: Option<Lease>,
-    /// The user waits for the operator.
-    pub held: Option<Held>,
-}
-
-/// The reason why a user waits: [`HeldBy`] in a form that has a hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Held {
-    /// For the end of a stream's loss.
-    Loss,
-    /// For a brake.
-    Brake,
-}
-
-impl Held {
-    /// The same reason.
-    #[must_use]
-    pub fn of(by: HeldBy) -> Self {
-        if by == HeldBy::StreamLoss {
-            Self::Loss
-        } else {
-            Self::Brake
-        }
-    }
-}
 
 impl Tables {
     /// Enqueues the user; `event` for a crossed threshold, `read` for a read of the profile.

@@ -5,7 +5,7 @@
 use rolekeeper_domain::evaluation::{Evaluation, Seen};
 use rolekeeper_domain::plan::SeenRoles;
 
-use super::Attempts;
+use super::model::Attempts;
 use super::state::{Claim, Decided, State};
 use super::tables::{Assigned, Tables};
 use super::tenant::{EDITOR, Profile, list};

@@ -7,9 +7,10 @@ use rolekeeper_domain::schedule::{Ended, Next, next};
 use std::time::Duration;
 
 use super::action::{Patch, Step};
+use super::model::Attempts;
 use super::state::{Attempt, Claim, Decided, Seen, State};
 use super::tenant::{EDITOR, OTHER, Writer};
-use super::{Attempts, decide, record};
+use super::{decide, record};
 
 /// The steps that a leader can make in this state.
 pub(super) fn steps(state: &State, which: usize, steps: &mut Vec<Step>) {

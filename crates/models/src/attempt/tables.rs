@@ -10,7 +10,7 @@ use rolekeeper_domain::merge::{OurWrite, Window};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::queue::Queued;
+use super::queued::Queued;
 use super::tenant::{NAMES, Profile, read_at, written_at};
 
 /// The row of the managed role.

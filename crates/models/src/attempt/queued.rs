@@ -1,0 +1,50 @@
+//! The row of the work queue: one user's.
+//!
+//! Owns its columns. Must never say how they change.
+
+use rolekeeper_domain::held::HeldBy;
+
+/// The lease of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// Its id.
+    pub id: u8,
+    /// It has not expired.
+    pub valid: bool,
+}
+
+/// The row of the work queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Queued {
+    /// Raised with each enqueueing.
+    pub generation: u8,
+    /// Number of events that enqueued the user.
+    pub events: u8,
+    /// The profile must be read.
+    pub read: bool,
+    /// The lease of the attempt in flight.
+    pub lease: Option<Lease>,
+    /// The user waits for the operator.
+    pub held: Option<Held>,
+}
+
+/// The reason why a user waits: [`HeldBy`] in a form that has a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Held {
+    /// For the end of a stream's loss.
+    Loss,
+    /// For a brake.
+    Brake,
+}
+
+impl Held {
+    /// The same reason.
+    #[must_use]
+    pub fn of(by: HeldBy) -> Self {
+        if by == HeldBy::StreamLoss {
+            Self::Loss
+        } else {
+            Self::Brake
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Names in capitals that are no settings of rolekeeper: streams, labels of other programs, and their variables.
-const OTHERS: [&str; 29] = [
+const OTHERS: [&str; 30] = [
     "AF_INET",
     "AF_INET6",
     "AF_UNIX",

@@ -13,6 +13,8 @@ use super::shared::Shared;
 
 /// Share of the ops listener's connections that may wait for changes.
 const WATCHERS: usize = 2;
+/// One connection in so many may have another request in progress; the rest is for probes and the scrape.
+const REQUESTS: usize = 4;
 
 /// Starts what the console shows, and returns what its routes need.
 pub(super) fn console(
@@ -33,6 +35,7 @@ pub(super) fn console(
         counts: CountReads::new(shared.bus.clone()),
         forbidden,
         watchers: connections / WATCHERS,
+        requests: (connections / REQUESTS).max(1),
     };
     lifecycle.spawn("console", watch.run(lifecycle.stopping()));
     lifecycle.spawn("releases", releases.run());

@@ -283,10 +283,10 @@ impl Store {
                    (SELECT count(*) FROM (
                        -- one index range for each mark and column
                        SELECT held.user_id FROM UNNEST($2::text[]) AS of(mark) CROSS JOIN LATERAL (
-                           SELECT user_id FROM work_queue WHERE held_by = of.mark LIMIT $3) AS held
+                           SELECT user_id FROM work_queue WHERE held_by = of.mark ORDER BY user_id LIMIT $3) AS held
                        UNION
                        SELECT enqueued.user_id FROM UNNEST($2::text[]) AS of(mark) CROSS JOIN LATERAL (
-                           SELECT user_id FROM work_queue WHERE last_held_by = of.mark LIMIT $3) AS enqueued
+                           SELECT user_id FROM work_queue WHERE last_held_by = of.mark ORDER BY user_id LIMIT $3) AS enqueued
                    ) AS held) AS "held!",
                    (SELECT count(*) FROM (
                        SELECT FROM work_queue

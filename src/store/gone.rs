@@ -232,7 +232,7 @@ impl Store {
     pub async fn gone_brake(&self, after: &str, show: i64) -> Result<GoneBrake, StoreError> {
         let row = sqlx::query!(
             r#"SELECT engaged_at, users, known,
-                   (SELECT count(*) FROM (SELECT FROM work_queue WHERE held_by = $1 LIMIT $4) AS held) AS "held!",
+                   (SELECT count(*) FROM (SELECT FROM work_queue WHERE held_by = $1 ORDER BY user_id LIMIT $4) AS held) AS "held!",
                    ARRAY(SELECT user_id FROM work_queue WHERE held_by = $1 AND user_id > $3 ORDER BY user_id LIMIT $2) AS "first!"
                FROM gone_brake"#,
             HeldBy::GoneBrake.as_str(),

@@ -18,7 +18,7 @@ use crate::config::ConsoleConfig;
 
 /// Length of a session: a shift.
 pub(super) const SESSION_LASTS: Duration = Duration::from_hours(12);
-/// Most sessions; a new one ends the oldest.
+/// Most sessions of readers, and of operators; a new one ends the oldest of its kind.
 const MOST_SESSIONS: usize = 200;
 /// Wrong tokens in a row before each further try waits.
 const TRIES: u32 = 10;
@@ -121,11 +121,9 @@ impl Access {
         };
         let mut sessions = lock(&self.sessions);
         sessions.retain(|_, session| session.lasts(now));
-        if sessions.len() >= MOST_SESSIONS
-            && let Some(oldest) = sessions
-                .iter()
-                .min_by_key(|(_, one)| one.began)
-                .map(|(key, _)| *key)
+        let same = || sessions.iter().filter(|(_, one)| one.rights == rights);
+        if same().count() >= MOST_SESSIONS
+            && let Some(oldest) = same().min_by_key(|(_, one)| one.began).map(|(key, _)| *key)
         {
             sessions.remove(&oldest);
         }
@@ -250,8 +248,11 @@ mod tests {
     }
 
     #[test]
-    fn sessions_are_bounded() {
+    fn sessions_are_bounded_and_readers_end_none_of_an_operator() {
         let (access, now) = (access(), Instant::now());
+        let operator = access
+            .sign_in("act-0123456789abc", "olga", now)
+            .expect("the token is right");
         let sign_in = || {
             access
                 .sign_in("read-0123456789ab", "ann", now)
@@ -260,5 +261,6 @@ mod tests {
         let ids: Vec<String> = (0..=MOST_SESSIONS).map(|_| sign_in()).collect();
         let left = ids.iter().filter(|id| access.session(id, now).is_some()).count();
         assert_eq!(left, MOST_SESSIONS);
+        assert!(access.session(&operator, now).is_some());
     }
 }

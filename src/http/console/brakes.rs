@@ -5,7 +5,7 @@
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -69,6 +69,11 @@ pub(super) async fn page(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
     shown(session, &console, &asked, StatusCode::OK, None).await
+}
+
+/// Shows the brakes, for a browser that loads the address of an act's response.
+pub(super) async fn again() -> Redirect {
+    Redirect::to("/console/brakes")
 }
 
 /// Releases or drops the held changes of one kind.

@@ -3,7 +3,7 @@
 //! Owns both forms' handlers. Must never send a token back, nor log one.
 
 use axum::extract::{Form, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -37,7 +37,16 @@ impl Keyed for SignOutForm {
 }
 
 /// Begins a session.
-pub(super) async fn sign_in(State(console): State<Console>, Form(form): Form<SignInForm>) -> Response {
+pub(super) async fn sign_in(
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Form(form): Form<SignInForm>,
+) -> Response {
+    // A page of another site must not use up the tries.
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+        return StatusCode::FORBIDDEN.into_response();
+    }
     let next = viewer::next(&form.next);
     match console.access.sign_in(&form.token, &form.name, Instant::now()) {
         Ok(id) => {

@@ -5,6 +5,7 @@
 
 mod access;
 mod assets;
+mod bounds;
 mod brakes;
 mod changes;
 mod counts;
@@ -28,7 +29,7 @@ mod viewer;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
@@ -46,6 +47,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 
 /// Returns the routes of the console.
 pub fn routes(parts: Parts) -> Router {
+    let console = Console::new(parts);
     Router::new()
         .route("/console", get(pipe::page))
         .route("/console/changes", get(changes::page))
@@ -53,7 +55,7 @@ pub fn routes(parts: Parts) -> Router {
         .route("/console/parked", get(parked::page))
         .route("/console/dead-letters", get(letters::page))
         .route("/console/brakes", get(brakes::page))
-        .route("/console/brakes/{kind}", post(brakes::act))
+        .route("/console/brakes/{kind}", post(brakes::act).get(brakes::again))
         .route("/console/rules", get(rules::page))
         .route("/console/users", get(users::page))
         .route("/console/user", get(user::page))
@@ -64,8 +66,9 @@ pub fn routes(parts: Parts) -> Router {
         .route("/console/assets/{name}", get(assets::asset))
         .route("/console/{*rest}", get(unknown))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
+        .layer(from_fn_with_state(console.clone(), bounds::bounded))
         .layer(map_response(guarded))
-        .with_state(Console::new(parts))
+        .with_state(console)
 }
 
 async fn unknown(Viewer(session): Viewer) -> Response {

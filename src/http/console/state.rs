@@ -31,6 +31,8 @@ pub struct Parts {
     pub forbidden: ForbiddenRoles,
     /// Most connections that wait for changes at once; the others serve metrics and pages.
     pub watchers: usize,
+    /// Most other requests in progress at once.
+    pub requests: usize,
 }
 
 /// The console. Cheap to clone.
@@ -44,6 +46,7 @@ pub(super) struct Console {
     pub(super) counts: CountReads,
     pub(super) forbidden: Arc<ForbiddenRoles>,
     pub(super) watchers: Arc<Semaphore>,
+    pub(super) requests: Arc<Semaphore>,
 }
 
 impl Console {
@@ -56,6 +59,7 @@ impl Console {
             counts: parts.counts,
             forbidden: Arc::new(parts.forbidden),
             watchers: Arc::new(Semaphore::new(parts.watchers)),
+            requests: Arc::new(Semaphore::new(parts.requests)),
         }
     }
 }

@@ -69,7 +69,8 @@ function lost(why) {
 function again() {
   const live = document.getElementById("live");
   if (live && isBusy(live)) setTimeout(again, 10000);
-  else location.reload();
+  // Never a reload: on the response to a form it would send the form again.
+  else location.replace(location.pathname + location.search);
 }
 
 if (document.getElementById("live") && "EventSource" in window) {

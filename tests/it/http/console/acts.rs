@@ -74,6 +74,14 @@ async fn held_changes_are_released_with_a_reason() {
 }
 
 #[tokio::test]
+async fn the_address_of_an_act_leads_back_to_the_brakes() {
+    let world = still().await;
+    let ann = Browser::signed_in(&world.worker(), "ann", OPERATOR_TOKEN).await;
+    let answer = ann.get(PATH).await;
+    assert_eq!((answer.status, answer.location()), (303, "/console/brakes"));
+}
+
+#[tokio::test]
 async fn held_changes_are_dropped() {
     let world = still().await;
     world.run_sql(ENGAGED).await;

@@ -3,6 +3,7 @@
 mod access;
 mod acts;
 mod away;
+mod bounds;
 mod counts;
 mod pages;
 mod texts;

@@ -38,9 +38,6 @@ use state::Console;
 pub use state::Parts;
 use viewer::Viewer;
 
-/// Largest form, in bytes.
-const MAX_FORM_BYTES: usize = 16 << 10;
-
 /// Everything from this host, no script or style inside a page, no frame around it.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -65,7 +62,7 @@ pub fn routes(parts: Parts) -> Router {
         .route("/console/sign-out", post(login::sign_out))
         .route("/console/assets/{name}", get(assets::asset))
         .route("/console/{*rest}", get(unknown))
-        .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
+        .layer(DefaultBodyLimit::max(bounds::MAX_FORM_BYTES))
         .layer(from_fn_with_state(console.clone(), bounds::bounded))
         .layer(map_response(guarded))
         .with_state(console)

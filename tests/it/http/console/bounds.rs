@@ -28,7 +28,7 @@ async fn slow_forms_leave_room_for_probes_and_end_soon() {
     let address = worker.address("OPS_LISTEN").await;
     let mut slow = vec![];
     for _ in 0..SLOW_FORMS {
-        slow.push(slow_form(&address.to_string()).await);
+        slow.push(slow_form(&address).await);
     }
     let probe = timeout(Duration::from_secs(2), worker.get("/healthz")).await;
     assert_eq!(probe.expect("a response in time").expect("a response").0, 200);

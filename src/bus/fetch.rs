@@ -41,10 +41,12 @@ pub struct Stored {
 }
 
 #[derive(Serialize)]
-struct Request {
+struct Request<'r> {
     seq: u64,
     #[serde(rename = "next_by_subj", skip_serializing_if = "Option::is_none")]
-    next: Option<&'static str>,
+    next: Option<&'r str>,
+    #[serde(rename = "last_by_subj", skip_serializing_if = "Option::is_none")]
+    last: Option<&'r str>,
 }
 
 #[derive(Deserialize)]
@@ -78,19 +80,30 @@ impl Bus {
     /// # Errors
     /// JetStream does not respond, or its response is invalid.
     pub async fn fetch(&self, stream: &str, which: Which) -> Result<Option<Stored>, BusError> {
-        let said = |why: String| BusError::JetStream {
-            doing: "fetch message",
-            why,
-        };
         let (seq, next) = match which {
             Which::At(seq) => (seq, None),
             Which::From(seq) => (seq.max(1), Some(">")),
         };
+        let last = None;
+        self.message(stream, &Request { seq, next, last }).await
+    }
+
+    /// Fetches the newest message whose subject the filter names; returns none when the stream holds none.
+    ///
+    /// # Errors
+    /// JetStream does not respond, or its response is invalid.
+    pub async fn newest(&self, stream: &str, filter: &str) -> Result<Option<Stored>, BusError> {
+        let (next, last) = (None, Some(filter));
+        self.message(stream, &Request { seq: 0, next, last }).await
+    }
+
+    async fn message(&self, stream: &str, request: &Request<'_>) -> Result<Option<Stored>, BusError> {
+        let said = |why: String| BusError::JetStream {
+            doing: "fetch message",
+            why,
+        };
         let subject = format!("STREAM.MSG.GET.{stream}");
-        let answer: Answer = self
-            .request(subject, &Request { seq, next })
-            .await
-            .map_err(said)?;
+        let answer: Answer = self.request(subject, request).await.map_err(said)?;
         match answer {
             Answer {
                 message: Some(raw), ..

@@ -15,7 +15,7 @@ use super::output::{remark, say};
 use super::progress::Progress;
 use super::verify::{not_checked, partitions};
 use crate::app;
-use crate::config::{BusArgs, ByArgs, DatabaseArgs, check_parts};
+use crate::config::{BusArgs, ByArgs, DatabaseArgs, ErasureArgs, check_parts};
 use crate::flow::rebuild::{Rebuild, Rebuilt};
 use crate::flow::recount::Recounter;
 use rolekeeper_domain::event::PARTITIONS;
@@ -27,6 +27,8 @@ use rolekeeper_domain::event::PARTITIONS;
 pub(super) struct RebuildArgs {
     #[command(flatten)]
     database: DatabaseArgs,
+    #[command(flatten)]
+    erasure: ErasureArgs,
     #[command(flatten)]
     bus: BusArgs,
     /// One partition alone, from 0 to 63
@@ -45,14 +47,16 @@ pub(super) struct RebuildArgs {
 pub(super) async fn run(args: RebuildArgs) -> Result<ExitCode> {
     let RebuildArgs {
         database,
+        erasure,
         bus,
         partition,
         by,
         why,
         json,
     } = args;
+    let (_, key) = erasure.checked_if_set(&database)?;
     let (database, bus) = check_parts(&database, &bus)?;
-    let store = app::connect(&database).await?;
+    let store = app::connect(&database).await?.with_erasure_key(key);
     store.check_schema().await?;
     let in_force = store.rules_in_force().await?;
     let in_force = in_force.context("no rules are in force: no worker has been started yet")?;

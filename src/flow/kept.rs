@@ -44,6 +44,8 @@ pub(super) struct Kept<'a> {
     /// The next message, and the last one.
     next: u64,
     last: u64,
+    /// A message that the pass must reach, if it is not after the last one.
+    reach: u64,
     pull: usize,
     delays: Reconnect,
     failures: u32,
@@ -58,6 +60,7 @@ impl<'a> Kept<'a> {
             reader: None,
             next: first,
             last,
+            reach: 0,
             pull: BATCH,
             delays: Reconnect::new(),
             failures: 0,
@@ -70,6 +73,12 @@ impl<'a> Kept<'a> {
         Self { filter, ..self }
     }
 
+    /// The same, of a pass that is complete only with this message: a replica of the stream that is behind holds fewer than its
+    /// leader, and says that nothing more is there.
+    pub(super) fn reaching(self, reach: u64) -> Self {
+        Self { reach, ..self }
+    }
+
     /// The next messages; none after the last one.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Message>>, KeptError> {
         while self.next <= self.last {
@@ -78,9 +87,18 @@ impl<'a> Kept<'a> {
             match read.ok_or(KeptError::Interrupted)? {
                 Ok(mut batch) => {
                     let ends = batch.last().is_none_or(|last| last.pending == 0);
+                    let seen = batch.last().map_or(self.next - 1, |last| last.seq);
+                    let is_behind = ends && seen < self.reach.min(self.last);
+                    if is_behind && batch.is_empty() {
+                        self.failed(&ReadError::Behind(seen)).await?;
+                        continue;
+                    }
                     batch.retain(|message| message.seq <= self.last);
                     self.next = batch.last().map_or(self.last, |last| last.seq) + 1;
-                    if ends {
+                    if is_behind {
+                        // The next reader may be at another replica.
+                        self.close().await;
+                    } else if ends {
                         self.next = self.last + 1;
                     }
                     self.failures = 0;

@@ -3,7 +3,7 @@
 //! Owns the hold of attempts, and that a partition is compared until nothing differs. Must never leave the hold behind, nor correct a
 //! partition in part.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -29,8 +29,12 @@ const FREE_WITHIN: Duration = Duration::from_secs(35);
 /// Longest wait for the end of attempts in flight: longer than any lease.
 const ATTEMPTS_END_WITHIN: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(200);
+/// Each look at attempts in flight reads the whole work queue.
+const ATTEMPTS_POLL: Duration = Duration::from_secs(1);
 /// Comparisons of a partition. Each one corrects all that differed at its time; what still differs then came meanwhile.
 const ROUNDS: u32 = 10;
+/// The reason of a partition that still differs then.
+const NO_END: &str = "it still differs after 10 corrections: another client of Postgres changes its counts";
 
 /// Corrects counts.
 pub struct Rebuild<'a> {
@@ -79,11 +83,9 @@ pub enum RebuildError {
         "the operator has set the cursor, or other rules came into force: this partition was not changed; run the command again"
     )]
     OtherCursor,
-    /// The comparison does not come to an end.
-    #[error(
-        "partition {0} still differs after {ROUNDS} corrections: another client of Postgres changes its counts"
-    )]
-    NoEnd(i16),
+    /// The stop was requested after this number of corrections.
+    #[error("interrupted: {0} playlists were corrected, and stay so; run the command again")]
+    Interrupted(u64),
 }
 
 impl Rebuild<'_> {
@@ -112,10 +114,27 @@ impl Rebuild<'_> {
 
     async fn all(&self, partitions: &[i16], progress: &mut impl FnMut(u64)) -> Result<Rebuilt, RebuildError> {
         self.attempts_end().await?;
-        let mut rebuilt = Rebuilt::default();
-        for (done, partition) in (1..).zip(partitions) {
-            self.one(*partition, &mut rebuilt).await?;
-            progress(done);
+        // No other one is made while the hold lasts.
+        self.recounter.store.base_is_made().await?;
+        let (mut rebuilt, mut counted) = (Rebuilt::default(), BTreeSet::new());
+        let mut queue: VecDeque<i16> = partitions.iter().copied().collect();
+        while let Some(partition) = queue.pop_front() {
+            let is_first = counted.insert(partition);
+            let moved_to = match self.one((partition, is_first), &mut rebuilt).await {
+                Err(RebuildError::Recount(RecountError::Kept(KeptError::Interrupted)))
+                    if rebuilt.corrected > 0 =>
+                {
+                    return Err(RebuildError::Interrupted(rebuilt.corrected));
+                }
+                result => result?,
+            };
+            // Rows that came to a partition before this one, or to one that was not asked for.
+            for home in moved_to {
+                if !queue.contains(&home) {
+                    queue.push_back(home);
+                }
+            }
+            progress(counted.len() as u64);
         }
         if self.sums && self.rules.need_totals() {
             rebuilt.corrected_sums = self.sums().await?;
@@ -123,39 +142,46 @@ impl Rebuild<'_> {
         Ok(rebuilt)
     }
 
-    async fn one(&self, partition: i16, rebuilt: &mut Rebuilt) -> Result<(), RebuildError> {
-        let mut act = self.act.clone();
+    /// Corrects a partition; returns the others to which rows were moved.
+    async fn one(
+        &self,
+        (partition, is_first): (i16, bool),
+        rebuilt: &mut Rebuilt,
+    ) -> Result<BTreeSet<i16>, RebuildError> {
+        let (mut act, mut moved_to) = (self.act.clone(), BTreeSet::new());
         act.arguments = json!({"partition": partition});
+        let mut not_rebuilt = None;
         for round in 0..ROUNDS {
             let recounted = match self.recounter.partition(partition, &mut |_| {}).await? {
                 Checked::Yes(recounted) => recounted,
                 Checked::No(why) => {
-                    rebuilt.not_rebuilt.push(NotChecked { partition, why });
-                    return Ok(());
+                    not_rebuilt = Some(why);
+                    break;
                 }
             };
             let Recounted {
                 playlists,
                 epoch,
+                base,
                 differences,
                 ..
             } = recounted;
-            if round == 0 {
+            if round == 0 && is_first {
                 rebuilt.partitions += 1;
                 rebuilt.playlists += playlists;
             }
             if differences.is_empty() {
-                return Ok(());
+                return Ok(moved_to);
             }
-            let mended = self
-                .recounter
-                .store
-                .mend(&differences, (&self.rules, epoch), &act)
-                .await?;
+            let (store, basis) = (self.recounter.store, (&self.rules, epoch, &base));
+            let mended = store.mend(&differences, basis, &act).await?;
             let mended = mended.ok_or(RebuildError::OtherCursor)?;
             rebuilt.corrected += mended.playlists;
+            moved_to.extend(mended.moved_to.into_iter().filter(|home| *home != partition));
         }
-        Err(RebuildError::NoEnd(partition))
+        let why = not_rebuilt.unwrap_or_else(|| NO_END.to_owned());
+        rebuilt.not_rebuilt.push(NotChecked { partition, why });
+        Ok(moved_to)
     }
 
     /// Corrects the sums that differ from the playlists; returns their number.
@@ -185,13 +211,13 @@ impl Rebuild<'_> {
             if began.elapsed() >= FREE_WITHIN {
                 return Err(RebuildError::Running);
             }
-            self.wait().await?;
+            self.wait(POLL).await?;
         }
         Ok(())
     }
 
-    async fn wait(&self) -> Result<(), RebuildError> {
-        let waited = self.recounter.stop.run_until_cancelled(sleep(POLL)).await;
+    async fn wait(&self, lasting: Duration) -> Result<(), RebuildError> {
+        let waited = self.recounter.stop.run_until_cancelled(sleep(lasting)).await;
         Ok(waited.ok_or(RecountError::Kept(KeptError::Interrupted))?)
     }
 
@@ -202,7 +228,7 @@ impl Rebuild<'_> {
             if began.elapsed() >= ATTEMPTS_END_WITHIN {
                 return Err(RebuildError::AttemptsInFlight);
             }
-            self.wait().await?;
+            self.wait(ATTEMPTS_POLL).await?;
         }
         Ok(())
     }

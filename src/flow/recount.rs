@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::kept::{Kept, KeptError};
 use crate::bus::{APP_EVENTS, Bus, BusError, Message, Stored, Which};
 use crate::store::recount::Counted;
-use crate::store::{Cursor, Store, StoreError};
+use crate::store::{Base, Cursor, Store, StoreError};
 use rolekeeper_domain::date::of_unix_ns;
 use rolekeeper_domain::event::{self, EventKind, PARTITIONS};
 use rolekeeper_domain::replay::{Difference, Recount};
@@ -39,6 +39,8 @@ pub struct Recounted {
     pub messages: u64,
     /// Epoch of the cursor.
     pub epoch: i64,
+    /// The base it was counted from.
+    pub base: Base,
     /// Playlists that differ, in order of id.
     pub differences: Vec<Difference>,
 }
@@ -105,7 +107,8 @@ impl Recounter<'_> {
             ..
         } = stored;
         let mut recount = Recount::default();
-        for (id, life) in before {
+        // A row that another client stored with a wrong partition may be in a base: it is of no count here.
+        for (id, life) in before.into_iter().filter(|(id, _)| is_of(partition, id)) {
             recount.know(id, life);
         }
         let extent = (base.last_seq.unsigned_abs() + 1, cursor.last_seq.unsigned_abs());
@@ -113,7 +116,19 @@ impl Recounter<'_> {
             return Ok(Checked::No(why));
         }
         let filter = self.filter(partition, extent).await?;
-        let mut kept = Kept::new(self.bus, extent, self.stop.clone()).of(filter);
+        let reach = match &filter {
+            Some(filter) => self
+                .bus
+                .newest(APP_EVENTS, filter)
+                .await?
+                .map_or(0, |newest| newest.seq),
+            None => extent.1,
+        };
+        // The newest one may be before the base.
+        let reach = if reach < extent.0 { 0 } else { reach };
+        let mut kept = Kept::new(self.bus, extent, self.stop.clone())
+            .of(filter)
+            .reaching(reach);
         let mut messages = 0;
         let read = async {
             while let Some(batch) = kept.next().await? {
@@ -127,11 +142,14 @@ impl Recounter<'_> {
         };
         let read = read.await;
         kept.close().await;
-        read?;
+        if let Err(interrupted @ KeptError::Interrupted) = read {
+            return Err(interrupted.into());
+        }
         // Trimmed meanwhile, or by another client.
         if let Some(why) = self.missing(extent, &cursor).await? {
             return Ok(Checked::No(why));
         }
+        read?;
         Ok(Checked::Yes(Recounted {
             since: if base.last_stored_ns > 0 {
                 of_unix_ns(base.last_stored_ns)
@@ -141,6 +159,7 @@ impl Recounter<'_> {
             playlists: now.len() as u64,
             messages,
             epoch: cursor.epoch,
+            base,
             differences: recount.compare(now),
         }))
     }
@@ -163,6 +182,13 @@ impl Recounter<'_> {
             let begins = state.first_seq;
             let why =
                 format!("the stream begins at message {begins}, and the base ends before message {first}");
+            return Ok(Some(why));
+        }
+        let lacking = (state.last_seq + 1 - state.first_seq.max(1)).saturating_sub(state.messages);
+        if lacking > 0 {
+            let why = format!(
+                "the stream lacks {lacking} messages between its first and its last one: another client of NATS removed them"
+            );
             return Ok(Some(why));
         }
         let at_cursor = self.bus.fetch(APP_EVENTS, Which::At(last)).await?;
@@ -199,12 +225,16 @@ impl Recounter<'_> {
     }
 }
 
+fn is_of(partition: i16, playlist: &str) -> bool {
+    i16::try_from(event::partition(playlist)) == Ok(partition)
+}
+
 /// Takes a message as the fold did; returns whether it is of the partition.
 fn take(recount: &mut Recount, message: &Message, (partition, deletes): (i16, Option<bool>)) -> bool {
     let Ok(mut event) = event::parse(message.subject(), message.payload()) else {
         return false;
     };
-    if i16::try_from(event::partition(event.playlist.as_str())) != Ok(partition) {
+    if !is_of(partition, event.playlist.as_str()) {
         return false;
     }
     match deletes {

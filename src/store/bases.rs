@@ -30,6 +30,15 @@ pub async fn forget(tx: &mut Tx<'_>, partitions: &[i16]) -> Result<(), StoreErro
     Ok(())
 }
 
+/// The same for the partition of this base, where its base is another one now, or is not to stay.
+pub(super) async fn forget_unless(tx: &mut Tx<'_>, base: &Base, stays: bool) -> Result<(), StoreError> {
+    lock(tx).await?;
+    if stays && of(tx, base.partition).await? == Some(*base) {
+        return Ok(());
+    }
+    forget(tx, &[base.partition]).await
+}
+
 /// The same, for the partitions of a user's playlists; and removes the user from the copies.
 pub(super) async fn forget_owner(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
     let partitions = sqlx::query_scalar!(
@@ -80,13 +89,19 @@ impl Store {
     }
 
     /// Copies the counts of a partition with the cursor that they belong to, in place of its base. Rows that did not change since
-    /// stay as they are.
+    /// stay as they are. Returns false, and does nothing, while `rebuild` corrects counts: a base of wrong ones would keep them.
     ///
     /// # Errors
     /// Postgres does not respond, or takes too long; then the old base stays.
-    pub async fn make_base(&self, partition: i16) -> Result<(), StoreError> {
+    pub async fn make_base(&self, partition: i16) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         lock(&mut tx).await?;
+        let held = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM rebuild WHERE holds_until > now()) AS "held!""#
+        );
+        if held.fetch_one(&mut tx).await? {
+            return Ok(false);
+        }
         sqlx::query!(
             "WITH at AS (
                  SELECT created_ns, epoch, last_seq, last_stored_ns FROM stream_cursors WHERE stream = 'APP_EVENTS'
@@ -114,6 +129,14 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Waits for a base that is being made.
+    pub async fn base_is_made(&self) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        lock(&mut tx).await?;
         Ok(tx.commit().await?)
     }
 

@@ -3,31 +3,34 @@
 //! Owns that no attempt begins meanwhile, and that the counts of a partition, the sums of their owners and the entries of the work
 //! queue change in one transaction. Must never undo an event that was folded since the comparison.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::recount::locked;
+use super::recount::{locked, move_home};
 use super::{
-    Channel, Enqueue, Priority, Store, StoreError, Tx, acts, identities, kept_letters, owner_totals,
-    playlists, work_queue,
+    Base, Channel, Enqueue, Priority, Store, StoreError, Tx, acts, bases, erasures, identities, kept_letters,
+    owner_totals, playlists, work_queue,
 };
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::replay::{Difference, Life};
 use rolekeeper_domain::rule::Rules;
+use rolekeeper_domain::tally::Playlist;
 
 /// Rows changed with one statement.
 const AT_ONCE: usize = 5_000;
 
 /// The result of a correction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mended {
     /// Playlists whose stored state was changed. A later message saved or deleted the others: compare them again.
     pub playlists: u64,
     /// Users who were enqueued.
     pub users: u64,
+    /// Partitions to which rows were moved that had a wrong one; their counts are not corrected yet.
+    pub moved_to: BTreeSet<i16>,
 }
 
 impl Store {
@@ -62,11 +65,12 @@ impl Store {
     }
 
     /// Corrects playlists of one partition in one transaction, while no fold runs, and enqueues their owners. Returns nothing, and
-    /// changes nothing, if the operator has set the cursor since, or other rules came into force.
+    /// changes nothing, if the operator has set the cursor since, or other rules came into force. A base that was made since the
+    /// comparison has the wrong counts, and is removed; so is one from which an erased user would be an owner.
     pub async fn mend(
         &self,
         differences: &[Difference],
-        (rules, epoch): (&Rules, i64),
+        (rules, epoch, base): (&Rules, i64, &Base),
         act: &Act,
     ) -> Result<Option<Mended>, StoreError> {
         let mut tx = self.begin().await?;
@@ -76,10 +80,18 @@ impl Store {
         }
         // No link of accounts changes sums and owners meanwhile.
         identities::serialize(&mut tx).await?;
+        let erased = self.erased_owners(&mut tx, differences).await?;
+        bases::forget_unless(&mut tx, base, erased.is_empty()).await?;
         let (mut mended, mut owners) = (Mended::default(), BTreeSet::new());
         for some in differences.chunks(AT_ONCE) {
-            let rows = changed(&mut tx, some, &mut owners).await?;
-            mended.playlists += rows.len() as u64;
+            let ids: Vec<&str> = some.iter().map(|one| one.id.as_str()).collect();
+            let moved = move_home(&mut tx, &ids).await?;
+            let homes: Vec<&str> = moved.iter().map(String::as_str).collect();
+            mended.moved_to.extend(playlists::partitions(&homes));
+            // Those were not compared with their row.
+            let some = some.iter().filter(|one| !moved.contains(&one.id));
+            let rows = changed(&mut tx, some, (&erased, &mut owners)).await?;
+            mended.playlists += (rows.len() + moved.len()) as u64;
             put(&mut tx, &rows).await?;
         }
         mended.users = self.enqueue_owners(&mut tx, owners, rules).await?;
@@ -92,6 +104,20 @@ impl Store {
         }
         tx.commit().await?;
         Ok(Some(mended))
+    }
+
+    /// The erased users among the owners by the events.
+    async fn erased_owners(
+        &self,
+        tx: &mut Tx<'_>,
+        differences: &[Difference],
+    ) -> Result<HashSet<String>, StoreError> {
+        let owners = differences
+            .iter()
+            .filter_map(|one| one.counted.playlist.owner.as_ref());
+        let owners: BTreeSet<&str> = owners.map(UserId::as_str).collect();
+        let owners: Vec<&str> = owners.into_iter().collect();
+        erasures::among(tx, self.erasure_key(), &owners).await
     }
 
     /// Sums up the owners again where a rule needs their sums, and enqueues them; returns their number.
@@ -124,19 +150,29 @@ impl Store {
     }
 }
 
-/// The new state of the playlists that can be corrected; their owners before and after go to `owners`.
+/// The new state of the playlists that can be corrected, without erased owners; their owners before and after go to `owners`.
 async fn changed<'d>(
     tx: &mut Tx<'_>,
-    differences: &'d [Difference],
-    owners: &mut BTreeSet<String>,
+    differences: impl Iterator<Item = &'d Difference> + Clone,
+    (erased, owners): (&HashSet<String>, &mut BTreeSet<String>),
 ) -> Result<Vec<(&'d str, Life)>, StoreError> {
-    let ids: Vec<&str> = differences.iter().map(|one| one.id.as_str()).collect();
+    let ids: Vec<&str> = differences.clone().map(|one| one.id.as_str()).collect();
     let now = locked(tx, &ids).await?;
     let unknown = Life::default();
     let mut rows = Vec::new();
     for one in differences {
         let now = now.get(&one.id).unwrap_or(&unknown);
-        let Some(mended) = one.mended(now) else { continue };
+        let Some(mut mended) = one.mended(now) else {
+            continue;
+        };
+        let owner = mended.playlist.owner.as_ref().map(UserId::as_str);
+        if owner.is_some_and(|owner| erased.contains(owner)) {
+            // As the erasure leaves their playlists.
+            mended.playlist = Playlist {
+                deleted: true,
+                ..Playlist::default()
+            };
+        }
         let both = [now, &mended]
             .into_iter()
             .filter_map(|life| life.playlist.owner.as_ref());

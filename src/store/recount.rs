@@ -81,6 +81,18 @@ async fn now(tx: &mut Tx<'_>, partition: i16) -> Result<Vec<(String, Life)>, Sto
     rows.into_iter().map(Row::life).collect()
 }
 
+/// Moves rows that another client stored with a wrong partition to that of their playlist; returns the playlists.
+pub(super) async fn move_home(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>, StoreError> {
+    let moved = sqlx::query_scalar!(
+        "UPDATE playlists p SET partition = home.partition
+         FROM UNNEST($1::text[], $2::smallint[]) AS home (playlist_id, partition)
+         WHERE p.playlist_id = home.playlist_id AND p.partition <> home.partition RETURNING p.playlist_id",
+        ids as &[&str],
+        &playlists::partitions(ids)
+    );
+    Ok(moved.fetch_all(&mut *tx).await?)
+}
+
 /// These playlists now, which stay locked until the transaction ends; an unknown one is left out.
 pub(super) async fn locked(tx: &mut Tx<'_>, ids: &[&str]) -> Result<HashMap<String, Life>, StoreError> {
     let rows = sqlx::query_as!(

@@ -33,7 +33,7 @@ const EXAMPLES: &str = "Examples:
   rolekeeper verify --counts --partition 7
   rolekeeper verify --json | jq '.counts.differences[], .roles.differences[]'
 
-Exit code: 0 no difference, 1 error or interrupted, 2 differences, or wrong arguments.";
+Exit code: 0 no difference, 1 error, interrupted, or no difference but not all could be compared, 2 differences.";
 
 /// Counts again from the stream and compares with Postgres, and compares the roles that Postgres has with the profiles at Auth0.
 /// Each of 64 partitions is counted from its base: the counts as they were at an earlier position of the stream, which a worker
@@ -106,6 +106,8 @@ pub(super) async fn run(args: VerifyArgs) -> Result<ExitCode> {
         ExitCode::FAILURE
     } else if verified.differs() {
         ExitCode::from(DIFFERENCES)
+    } else if verified.lacks() {
+        ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     })

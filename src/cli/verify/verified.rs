@@ -17,6 +17,17 @@ pub(super) struct Verified {
 }
 
 impl Verified {
+    /// Whether a part of what was asked for could not be compared.
+    pub(super) fn lacks(&self) -> bool {
+        self.counts
+            .as_ref()
+            .is_some_and(|counts| !counts.not_checked.is_empty())
+            || self
+                .roles
+                .as_ref()
+                .is_some_and(|roles| !roles.not_checked.is_empty())
+    }
+
     /// Whether anything differs.
     pub(super) fn differs(&self) -> bool {
         self.counts.as_ref().is_some_and(|counts| counts.differing > 0)

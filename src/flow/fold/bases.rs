@@ -51,14 +51,17 @@ pub(super) async fn renew(fold: &Fold, wanted: Wanted) -> Result<u64, StoreError
         if fold.store.open_loss(fold.source.stream()).await?.is_some() {
             break;
         }
-        if let Err(why) = fold.store.make_base(partition).await {
-            warn!(
-                partition,
-                "the base of a partition for `rolekeeper verify` was not made, retrying with the next round of trimming: {why}"
-            );
-            break;
+        match fold.store.make_base(partition).await {
+            Ok(true) => made += 1,
+            Ok(false) => break,
+            Err(why) => {
+                warn!(
+                    partition,
+                    "the base of a partition for `rolekeeper verify` was not made, retrying with the next round of trimming: {why}"
+                );
+                break;
+            }
         }
-        made += 1;
         bases = fold.store.bases().await?;
     }
     if made > 0 {

@@ -4,7 +4,9 @@ use crate::world::World;
 
 #[tokio::test]
 async fn a_closed_pipe_ends_no_command() {
-    let world = World::start().await;
+    let world = World::builder().env("TRIM_FLOOR", "300ms").start().await;
+    let bases = "SELECT count(*) FROM playlist_bases";
+    world.count_is("each partition has a base", bases, 64).await;
     for read in [
         "acts",
         "brake",

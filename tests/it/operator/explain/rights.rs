@@ -41,7 +41,13 @@ const READS: [&[&str]; 16] = [
 
 #[tokio::test]
 async fn a_role_with_select_alone_reads_all_and_writes_nothing() {
-    let world = World::builder().least_rights().start().await;
+    let world = World::builder()
+        .least_rights()
+        .env("TRIM_FLOOR", "300ms")
+        .start()
+        .await;
+    let bases = "SELECT count(*) FROM playlist_bases";
+    world.count_is("each partition has a base", bases, 64).await;
     world.seed_user(ANN, &["mentor"]);
     world.earn(ANN, "pl_1").await;
     world.settled().await;

@@ -126,7 +126,7 @@ async fn the_trigger_computes_the_partition_of_the_stream() {
 async fn what_cannot_be_checked_is_said() {
     let world = World::builder().workers(0).start().await;
     let (result, code) = verified(&world, &["--counts"]).await;
-    assert_eq!(code, Some(0));
+    assert_eq!(code, Some(1));
     let why = texts(&result["counts"]["not_checked"], "why");
     assert_eq!(
         (why.len(), why[0].as_str()),

@@ -70,5 +70,5 @@ async fn without_a_server_the_command_says_which_one() {
     let output = world.command_with(&["verify"], &unset).await;
     assert!(text(&output).contains("AUTH0_DOMAIN"), "{}", text(&output));
     let bad = world.command(&["verify", "--partition", "64"]).await;
-    assert_eq!(bad.status.code(), Some(2));
+    assert_eq!(bad.status.code(), Some(1));
 }

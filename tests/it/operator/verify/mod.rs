@@ -8,6 +8,7 @@ mod bases;
 mod counts;
 mod history;
 mod killed;
+mod others;
 mod rebuild;
 mod roles;
 

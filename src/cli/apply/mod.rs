@@ -51,7 +51,7 @@ pub(super) struct ApplyArgs {
     forbidden: ForbiddenArgs,
     /// The plan file
     plan: PathBuf,
-    /// Apply what is still valid, and leave out users whose facts have changed
+    /// Apply what is still valid, and leave out users whose facts have changed; not for a plan of an import
     #[arg(long)]
     partial: bool,
     /// The reason; stored with the act, see `rolekeeper acts`
@@ -104,6 +104,15 @@ async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     compared.await.context("nothing was done")?;
     if interrupt.is_requested() {
         bail!("nothing was done: interrupted");
+    }
+    if found.stale > 0 && header.import.is_some() {
+        bail!(
+            "{}: nothing was done, since the facts of {} of {users} users of the import have changed since the plan was made: {}. Run \
+             `rolekeeper import` again with the same file, which makes the plan again: --partial would end the hold of these users too",
+            file.name(),
+            found.stale,
+            named(&found)
+        );
     }
     if found.stale > 0 && !partial {
         bail!(

@@ -33,11 +33,8 @@ pub enum SourceError {
     /// The input has no end, or is read by blocks.
     #[error("{0}: expected a regular file, a pipe or a terminal: a device may have no end")]
     Device(String),
-    /// Input that can be read only once cannot be copied.
-    #[error(
-        "the input can be read only once, and a copy of it in {folder} failed: {why}. Give the name of a file, or set TMPDIR to a \
-         folder with room"
-    )]
+    /// The input cannot be copied.
+    #[error("a copy of the input in {folder} failed: {why}. Set TMPDIR to a folder with room")]
     Copy {
         /// The folder of the copy.
         folder: String,
@@ -66,6 +63,17 @@ impl Source {
             Self::Stdin => standard_input()?,
             Self::File(path) => open(path)?,
         }))
+    }
+
+    /// Copies it, so that all reads have the same lines, whatever is written to the file meanwhile.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or its copy cannot be written.
+    pub fn copied(&self) -> Result<Kept, SourceError> {
+        copied(match self {
+            Self::Stdin => standard_input()?,
+            Self::File(path) => open(path)?,
+        })
     }
 
     /// Opens it to be read twice; the second reader begins at the start too once the first one is done.

@@ -1,6 +1,6 @@
 //! A line of CSV, as RFC 4180 describes it, with a first line that names the columns.
 //!
-//! Owns which columns a file needs. Must never join two lines: no value that is used here has an end of a line in it.
+//! Owns which columns a file needs. Must never join two lines, nor take a part of a value with an end of a line in it for a line.
 
 use csv_core::{ReadRecordResult, Reader};
 
@@ -86,9 +86,39 @@ impl Columns {
     }
 }
 
+/// A place in a line.
+#[derive(Clone, Copy)]
+enum Place {
+    Begin,
+    Plain,
+    Quoted,
+    /// Behind a quote in a quoted value, which ends the value, or doubles.
+    AfterQuote,
+}
+
+/// Refuses quotes that RFC 4180 does not allow. The first line of a value of two lines ends inside quotes.
+fn check_quotes(line: &str) -> Result<(), &'static str> {
+    let mut place = Place::Begin;
+    for byte in line.bytes() {
+        place = match (place, byte) {
+            (Place::Quoted, b'"') => Place::AfterQuote,
+            (Place::Begin | Place::AfterQuote, b'"') | (Place::Quoted, _) => Place::Quoted,
+            (_, b',') => Place::Begin,
+            (Place::Plain, b'"') => return Err("has a quote in a value that does not begin with one"),
+            (Place::AfterQuote, _) => return Err("has text behind the closing quote of a value"),
+            (Place::Begin | Place::Plain, _) => Place::Plain,
+        };
+    }
+    match place {
+        Place::Quoted => Err("ends inside quotes: a line break inside a value is not supported"),
+        _ => Ok(()),
+    }
+}
+
 /// The values of a line.
 fn values(line: &str) -> Result<Vec<String>, Reject> {
     let fault = |fault: &str| Reject::new(Reason::BadValue, "line", fault);
+    check_quotes(line).map_err(fault)?;
     let (mut reader, mut bytes, mut ends) = (Reader::new(), vec![0; line.len() + 1], [0; MOST_VALUES]);
     let (_, read, written, ended) = reader.read_record(line.as_bytes(), &mut bytes, &mut ends);
     if read < line.len() {

@@ -38,6 +38,12 @@ fn plays_and_counts_are_read_in_both_forms() {
             Plays::Count(7),
         ),
         (
+            "playlist_id,plays,title",
+            "pl_1,7,\"\"\"a\"\", \"\"b\"\"\"",
+            Plays::Count(7),
+        ),
+        ("playlist_id,plays,title", "pl_1,7,\"\"", Plays::Count(7)),
+        (
             "event_id,played_at,playlist_id",
             "e-1,2025-11-23T10:00:00Z,pl_1",
             one(at),
@@ -54,6 +60,7 @@ fn plays_and_counts_are_read_in_both_forms() {
 fn a_bad_line_names_its_field() {
     let json = "{";
     let counts = "playlist_id,plays";
+    let titles = "playlist_id,plays,title";
     let many = ["x"; 65].join(",");
     let table = [
         (json, "{", "not_json: line"),
@@ -102,6 +109,24 @@ fn a_bad_line_names_its_field() {
         (counts, "pl_1,1,2", "bad_value: line: expected 2 values"),
         (counts, &many, "bad_value: line: expected at most 64"),
         (counts, "pl_1\r,1", "bad_value: line"),
+        (titles, "pl_1,5,\"best of", "bad_value: line: ends inside quotes"),
+        (
+            titles,
+            "pl_1,5,\"best \"\" of\"\"",
+            "bad_value: line: ends inside quotes",
+        ),
+        (
+            titles,
+            "pl_2,1000000,x\"",
+            "bad_value: line: has a quote in a value",
+        ),
+        (titles, "pl_1,5, \"x\"", "bad_value: line: has a quote in a value"),
+        (titles, "pl_1,5,\"x\"y", "bad_value: line: has text behind"),
+        (
+            "playlist_id,plays,\"title",
+            "pl_1,5,x",
+            "bad_value: line: ends inside quotes",
+        ),
         (
             "playlist,plays",
             "pl_1,1",

@@ -2,6 +2,9 @@
 //!
 //! Owns the order: all lines are checked, then counted, then the plan is shown. Must never count a line of a file with bad lines.
 
+mod check;
+mod release;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +14,7 @@ use clap::Args;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::bad_lines::{Named, on_thread};
+use super::bad_lines::on_thread;
 use super::interrupt::Interrupt;
 use super::output::{remark, say};
 use super::plan::{OutputArgs, Plan, Users};
@@ -22,10 +25,11 @@ use crate::flow::import::{self, Checked};
 use crate::flow::line_file::{Kept, Source};
 use crate::store::imports::Effect;
 use crate::store::{InForce, Store};
+use check::all_checked;
+use release::{by_id, id, let_go};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::explanation::{moment, plain};
 use rolekeeper_domain::forbidden::ForbiddenRoles;
-use rolekeeper_domain::preview::Asked;
 
 /// Examples for `--help`.
 const EXAMPLES: &str = "Examples:
@@ -49,7 +53,8 @@ pub(super) struct ImportArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     forbidden: ForbiddenArgs,
-    /// The file, NDJSON or CSV; `-` for standard input. Blank lines are left out
+    /// The file, NDJSON or CSV; `-` for standard input. Blank lines are left out. With --release also the id of an import (SHA-256 of
+    /// its file), where the file is lost
     file: PathBuf,
     /// Let the roles change once all lines are counted, without a plan; also of a file that was imported before
     #[arg(long, conflicts_with_all = ["output", "all", "json"])]
@@ -76,8 +81,11 @@ async fn import_file(args: ImportArgs, stop: &CancellationToken) -> Result<ExitC
         act,
     } = args;
     let (database, forbidden) = (database.checked()?, forbidden.roles());
+    if let Some(id) = id(&file).filter(|_| release) {
+        return by_id(&app::connect(&database).await?, &forbidden, &id, act).await;
+    }
     let (source, name) = (Source::named(&file), plain(&file.display().to_string()));
-    let kept = on_thread(move || Ok(source.kept()?)).await?;
+    let kept = on_thread(move || Ok(source.copied()?)).await?;
     let (checked, kept) = all_checked(kept, stop).await.with_context(|| name.clone())?;
     let told = json!({"file": name, "sha256": checked.source, "lines": checked.last, "release": release});
     let act = act.act("import", told);
@@ -93,39 +101,6 @@ async fn import_file(args: ImportArgs, stop: &CancellationToken) -> Result<ExitC
     };
     run.count(&kept, &name, stop).await?;
     run.shown(release, &output).await
-}
-
-/// Checks all lines. Fails if there are bad ones, or none.
-async fn all_checked(kept: Kept, stop: &CancellationToken) -> Result<(Checked, Kept)> {
-    let stop = stop.clone();
-    on_thread(move || {
-        let (mut progress, mut named) = (Progress::new("lines checked", None), Named::default());
-        let checked = import::check(&kept, &stop, |good, bad| match bad {
-            None => progress.at(good),
-            Some(bad) => {
-                progress.clear();
-                named.name(&bad);
-            }
-        });
-        progress.clear();
-        named.end();
-        let checked = checked?;
-        if stop.is_cancelled() {
-            bail!("interrupted while the lines were checked: nothing was counted");
-        }
-        let Checked { good, bad, .. } = checked;
-        if bad > 0 && checked.format.is_none() {
-            bail!("the first line is none of NDJSON or CSV: nothing was counted");
-        }
-        if bad > 0 {
-            bail!("{bad} bad lines, {good} good ones: nothing was counted. Correct or remove the bad lines");
-        }
-        if good == 0 {
-            bail!("no line with plays: nothing was counted");
-        }
-        Ok((checked, kept))
-    })
-    .await
 }
 
 /// An import of a checked file.
@@ -152,6 +127,12 @@ impl Run {
                 moment(ended)
             );
         } else {
+            if let Some(at) = before.released_at {
+                bail!(
+                    "this import was released before its end, at {}: no more of its lines are counted",
+                    moment(at)
+                );
+            }
             if before.through > 0 {
                 remark!(
                     "lines 1 to {} were counted by an earlier run; this one continues",
@@ -171,8 +152,12 @@ impl Run {
                 .run(kept.reader()?, before.through, |done| progress.at(done))
                 .await;
             progress.clear();
-            counted
-                .context("to continue, run the command again with the same file: each line counts once")?;
+            counted.with_context(|| {
+                format!(
+                    "to continue, run the command again with the same file: each line counts once. Without that file, end the hold with: \
+                     rolekeeper import --release {source}"
+                )
+            })?;
         }
         let now = store.import(source).await?.context("the import is not noted")?;
         say!("{}", effect(&now.effect));
@@ -188,7 +173,14 @@ impl Run {
             return Ok(ExitCode::SUCCESS);
         }
         if release {
-            self.release().await?;
+            let_go(
+                &self.store,
+                &self.in_force.rules,
+                &self.forbidden,
+                source,
+                &self.act,
+            )
+            .await?;
             return Ok(ExitCode::SUCCESS);
         }
         let plan = Plan {
@@ -199,7 +191,14 @@ impl Run {
         };
         let code = plan.make(output).await?;
         if code == ExitCode::SUCCESS {
-            self.release().await?;
+            let_go(
+                &self.store,
+                &self.in_force.rules,
+                &self.forbidden,
+                source,
+                &self.act,
+            )
+            .await?;
         } else if code != ExitCode::FAILURE {
             remark!(
                 "The roles of the users of this import are held. To let them change: rolekeeper apply PLAN with a plan of this command \
@@ -207,23 +206,6 @@ impl Run {
             );
         }
         Ok(code)
-    }
-
-    async fn release(&self) -> Result<()> {
-        let asked = Asked {
-            rules: &self.in_force.rules,
-            in_force: None,
-            forbidden: &self.forbidden,
-        };
-        let mut progress = Progress::new("users", None);
-        let released = import::release(&self.store, &asked, &self.checked.source, &self.act, |users| {
-            progress.at(users);
-        });
-        let released = released.await;
-        progress.clear();
-        let users = released.context("run the command again, which is safe")?;
-        remark!("users whose roles are no longer held: {users}; the worker makes the changes that are due");
-        Ok(())
     }
 }
 

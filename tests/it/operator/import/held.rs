@@ -106,3 +106,21 @@ async fn an_erased_user_is_held_by_no_import() {
     let held = "SELECT count(*) FROM import_users WHERE user_id = 'auth0|ann'";
     assert_eq!(world.number(held).await, Some(0));
 }
+
+#[tokio::test]
+async fn stale_users_of_an_import_stay_held() {
+    let (world, file) = held().await;
+    world
+        .run_sql("UPDATE playlists SET plays = plays + 1 WHERE playlist_id = 'pl_ann'")
+        .await;
+    let plan = file.folder.path().join("a.plan").display().to_string();
+    let apply = ["apply", plan.as_str(), "--partial", "--why", "a test"];
+    let output = world.command(&apply).await;
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("nothing was done") && said.contains("makes the plan again"),
+        "{said}"
+    );
+    assert_eq!(world.number("SELECT count(*) FROM import_users").await, Some(2));
+}

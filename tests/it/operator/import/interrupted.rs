@@ -67,3 +67,48 @@ async fn two_runs_at_once_count_each_line_once() {
     assert!([one.0, other.0].contains(&Some(0)), "{}{}", one.1, other.1);
     assert_eq!(world.number(PLAYS).await, Some(9_000));
 }
+
+#[tokio::test]
+async fn an_import_whose_file_is_lost_is_released_by_its_id() {
+    let (world, file, mut run, lock) = waiting().await;
+    run.send(Signal::SIGKILL);
+    run.ended().await;
+    lock.close().await.expect("Postgres responds");
+    let rows = world.rows("SELECT source FROM imports").await;
+    let id = rows[0]["source"].as_str().expect("an id").to_owned();
+    let (code, said) = imported(&world, &["--release", &id]).await;
+    assert!(
+        code == Some(0) && said.contains("lines 1 to 4000 were counted"),
+        "{said}"
+    );
+    assert_eq!(world.number("SELECT count(*) FROM import_users").await, Some(0));
+    let (code, said) = imported(&world, &[&file.path]).await;
+    assert!(
+        code == Some(1) && said.contains("released before its end"),
+        "{said}"
+    );
+    let (code, said) = imported(&world, &["--release", &"0".repeat(64)]).await;
+    assert!(
+        code == Some(1) && said.contains("no import with this id"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_file_gains_meanwhile_is_not_imported() {
+    let world = World::start().await;
+    world.played("bob", 1).await;
+    world.settled().await;
+    let lock = locked(&world, "pl_bob").await;
+    let file = File::new(&(plays("j", "pl_bob", 1) + &plays("i", "pl_ann", 12_000)));
+    let mut run = world.begin_command(&["import", &file.path]);
+    let begun = "SELECT count(*) FROM imports";
+    world.count_is("all lines are checked", begun, 1).await;
+    let more = plays("i", "pl_ann", 12_000) + &plays("late", "pl_ann", 2_000);
+    let all = plays("j", "pl_bob", 1) + &more;
+    std::fs::write(&file.path, all).expect("a longer file");
+    lock.close().await.expect("Postgres responds");
+    let (succeeded, said) = run.ended().await;
+    assert!(succeeded && said.contains("lines counted: 12001;"), "{said}");
+    assert_eq!(world.number(PLAYS).await, Some(12_002));
+}

@@ -40,6 +40,10 @@ async fn what_is_no_file_of_plays_is_refused() {
             "line 1: missing_field: event_id: the first line names neither",
         ),
     ];
+    let table = table.into_iter().chain([(
+        "playlist_id,plays,title\npl_1,5,\"best of\npl_2,1000000,x\"\n",
+        "line 2: bad_value: line: ends inside quotes",
+    )]);
     for (content, why) in table {
         let (code, said) = imported(&world, &[&File::new(content).path]).await;
         assert!(code == Some(1) && said.contains(why), "{content}: {said}");

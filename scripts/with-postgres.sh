@@ -15,12 +15,7 @@ export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin"
   exit 2
 }
 
-bin="$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV | head -n 1)"
-[ -x "$bin/postgres" ] || bin="$(dirname "$(command -v postgres || echo missing/postgres)")"
-[ -x "$bin/postgres" ] || {
-  echo "with-postgres: no PostgreSQL server found; run scripts/install.sh test" >&2
-  exit 1
-}
+bin="$(scripts/postgres-bin.sh)"
 
 # Not below TMPDIR: a socket's path has 107 bytes at most.
 folder="$(mktemp -d /tmp/rolekeeper-pg.XXXXXX)"

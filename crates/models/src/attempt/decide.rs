@@ -62,7 +62,7 @@ pub(super) fn decide(model: &Attempts, state: &mut State, (claim, seen): (Claim,
     let change = keep_audit(state, &evaluation, &shown, &plan);
     let restores = races.restored.is_some();
     let patch = patch::Patch::new(plan, restores, None);
-    let held = held.by().map(queue::Held::of);
+    let held = held.by();
     let Some(roles) = patch.roles().map(set) else {
         record::save(state, &evaluation, seen.profile);
         state.tables.finish(claim.lease, row.generation, held);

@@ -15,7 +15,7 @@ use super::tenant::{NAMES, written_at};
 #[derive(Clone, Debug)]
 pub struct Attempts {
     pub(super) left: Left,
-    pub(super) rules: Rules,
+    rules: Rules,
 }
 
 impl Attempts {
@@ -29,7 +29,7 @@ impl Attempts {
     }
 
     /// All that a decision needs, as it is stored.
-    pub(super) fn snapshot(&self, tables: &Tables) -> Snapshot {
+    fn snapshot(&self, tables: &Tables) -> Snapshot {
         let rule = &self.rules.as_slice()[0];
         let facts = Facts {
             best: if tables.earned {

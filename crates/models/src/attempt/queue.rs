@@ -3,8 +3,9 @@
 //! Owns the conditions of claim, lease and generation, as the statements of `src/store/leases.rs` and `work_queue.rs` have them; both
 //! are driven with the same scripts and compared. Must never lose an enqueueing that happens during an attempt.
 
-pub use super::queued::{Held, Lease, Queued};
+pub use super::queued::{Lease, Queued};
 use super::tables::Tables;
+use rolekeeper_domain::held::HeldBy;
 
 impl Tables {
     /// Enqueues the user; `event` for a crossed threshold, `read` for a read of the profile.
@@ -50,7 +51,7 @@ impl Tables {
     }
 
     /// Ends an attempt as of `generation`. A user enqueued meanwhile stays due.
-    pub fn finish(&mut self, lease: u8, generation: u8, held: Option<Held>) {
+    pub fn finish(&mut self, lease: u8, generation: u8, held: Option<HeldBy>) {
         let Some(row) = &mut self.queue else { return };
         if row.lease.is_none_or(|of| of.id != lease) {
             return;

@@ -25,26 +25,5 @@ pub struct Queued {
     /// The lease of the attempt in flight.
     pub lease: Option<Lease>,
     /// The user waits for the operator.
-    pub held: Option<Held>,
-}
-
-/// The reason why a user waits: [`HeldBy`] in a form that has a hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Held {
-    /// For the end of a stream's loss.
-    Loss,
-    /// For a brake.
-    Brake,
-}
-
-impl Held {
-    /// The same reason.
-    #[must_use]
-    pub fn of(by: HeldBy) -> Self {
-        if by == HeldBy::StreamLoss {
-            Self::Loss
-        } else {
-            Self::Brake
-        }
-    }
+    pub held: Option<HeldBy>,
 }

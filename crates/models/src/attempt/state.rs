@@ -60,7 +60,7 @@ pub struct Decided {
     /// Generation of the queue at the decision.
     pub generation: u8,
     /// A change is held: the user waits for the operator afterwards.
-    pub held: Option<super::queued::Held>,
+    pub held: Option<rolekeeper_domain::held::HeldBy>,
     /// The state of the role is not known, and is not stored.
     pub doubtful: bool,
     /// It has overwritten a change of another client.

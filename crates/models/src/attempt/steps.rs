@@ -2,7 +2,6 @@
 //!
 //! Owns claim, read and write. Must never send a write that was not decided.
 
-use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::schedule::{Ended, Next, next};
 use std::time::Duration;
 
@@ -78,7 +77,7 @@ fn claim(model: &Attempts, state: &mut State) -> Option<Attempt> {
     state.flaws.paused |= paused;
     let row = state.tables.queue?;
     let (events, generation) = (row.events, row.generation);
-    let evaluation = Evaluation::of(model.snapshot(&state.tables), &model.rules);
+    let evaluation = model.evaluation(&state.tables);
     if !read && evaluation.up_to_date() {
         if let Some(assigned) = &mut state.tables.assigned {
             assigned.wanted = evaluation.roles[0].decision.wanted;

@@ -61,7 +61,7 @@ fn act() -> Act {
 impl Script {
     async fn begin(world: &World, (seed, base): (u64, i64)) -> Self {
         let clear = "DELETE FROM stream_cursors; DELETE FROM stream_losses; DELETE FROM dead_letters";
-        sqlx::raw_sql(clear).execute(&world.db).await.expect("cleared");
+        world.run_sql(clear).await;
         let script = Self {
             store: store(world),
             model: model::Store::default(),
@@ -81,6 +81,14 @@ impl Script {
         put.await.expect("Postgres responds");
     }
 
+    /// The first cursor of both.
+    async fn first(&mut self, at: i64, seq: u64) -> (bool, bool) {
+        self.model.first_cursor(at, seq);
+        let first = self.store.first_cursor(APP_EVENTS, at, seq.cast_signed());
+        first.await.expect("Postgres responds");
+        (true, true)
+    }
+
     /// One operation on both. Returns what each answered.
     async fn step(&mut self) -> (bool, bool) {
         let (seq, at) = (
@@ -88,18 +96,10 @@ impl Script {
             self.random.random_range(1..6_i64),
         );
         let Some(from) = self.read.choose(&mut self.random).copied() else {
-            self.model.first_cursor(at, seq);
-            let first = self.store.first_cursor(APP_EVENTS, at, seq.cast_signed());
-            first.await.expect("Postgres responds");
-            return (true, true);
+            return self.first(at, seq).await;
         };
         match self.random.random_range(0..12) {
-            0 => {
-                self.model.first_cursor(at, seq);
-                let first = self.store.first_cursor(APP_EVENTS, at, seq.cast_signed());
-                first.await.expect("Postgres responds");
-                (true, true)
-            }
+            0 => self.first(at, seq).await,
             1 => {
                 let number = self.model.rules + 1;
                 self.model.put_rules(number);

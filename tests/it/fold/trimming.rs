@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use futures_util::StreamExt as _;
 
-use crate::world::events::{Sent, play, plays, saved};
+use crate::world::events::{large, play, plays, saved};
 use crate::world::{APP_EVENTS, Builder, World};
 
 const MIB: u64 = 1 << 20;
@@ -22,28 +22,6 @@ fn small() -> Builder {
         .env("TRIM_MARGIN", "0s")
 }
 
-async fn set_duplicate_window(world: &World, window: Duration) {
-    let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
-    let mut config = stream.cached_info().config.clone();
-    config.duplicate_window = window;
-    world.jetstream.update_stream(config).await.expect("an edit");
-}
-
-/// Sequence of the first message, and size in bytes.
-async fn held(world: &World) -> (u64, u64) {
-    let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
-    let state = &stream.cached_info().state;
-    (state.first_sequence, state.bytes)
-}
-
-fn large(name: &str, numbers: std::ops::Range<u32>) -> Vec<Sent> {
-    let padding = "x".repeat(4_000);
-    plays(name, "pl_1", numbers)
-        .into_iter()
-        .map(|play| play.with("padding", padding.as_str()))
-        .collect()
-}
-
 /// Publishes until the stream refuses; returns the number of stored messages.
 async fn fill(world: &World, name: &str) -> u32 {
     for (n, event) in (0..).zip(large(name, 0..400)) {
@@ -58,12 +36,14 @@ async fn fill(world: &World, name: &str) -> u32 {
 #[tokio::test]
 async fn f52_a_stream_kept_nearly_full_refuses_no_one() {
     let world = small().start().await;
-    set_duplicate_window(&world, Duration::from_millis(200)).await;
+    world
+        .set_duplicate_window(APP_EVENTS, Duration::from_millis(200))
+        .await;
     let worker = world.start_worker().await;
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
     let mut published = 0;
     while published < 10 * MIB {
-        let (_, bytes) = held(&world).await;
+        let (_, bytes) = world.kept_events().await;
         // Kept at nine tenths: the next eight are as much as a thirtieth.
         if bytes > MIB * 9 / 10 - 8 * 4_300 {
             tokio::task::yield_now().await;
@@ -86,7 +66,7 @@ async fn f52_a_stream_kept_nearly_full_refuses_no_one() {
     let last = world
         .number("SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'")
         .await;
-    let only_last = async || Some(held(&world).await.0.cast_signed()) == last;
+    let only_last = async || Some(world.kept_events().await.0.cast_signed()) == last;
     world
         .eventually("all but the cursor's own is gone", only_last)
         .await;
@@ -105,7 +85,7 @@ async fn f52_what_the_duplicate_window_needs_stays_though_full() {
         })
         .await;
     world.settled().await;
-    assert_eq!(held(&world).await.0, 1);
+    assert_eq!(world.kept_events().await.0, 1);
     assert_eq!(worker.count(TRIMMED).await, Some(0));
     // The server rebuilds its table of ids from the stored messages.
     world.nats.lock().await.kill().await.expect("nats-server ends");
@@ -128,7 +108,9 @@ async fn f52_what_the_duplicate_window_needs_stays_though_full() {
 #[tokio::test]
 async fn f52_what_is_not_folded_stays_though_full() {
     let world = small().env("KEEP_FOLDED", "0s").start().await;
-    set_duplicate_window(&world, Duration::from_millis(100)).await;
+    world
+        .set_duplicate_window(APP_EVENTS, Duration::from_millis(100))
+        .await;
     let worker = world.start_worker().await;
     world.publish(&large("folded", 0..20)).await;
     let cursor = async || {
@@ -140,7 +122,7 @@ async fn f52_what_is_not_folded_stays_though_full() {
         .eventually("all is folded", async || cursor().await == Some(20))
         .await;
     world
-        .eventually("it is trimmed", async || held(&world).await.0 == 20)
+        .eventually("it is trimmed", async || world.kept_events().await.0 == 20)
         .await;
     let loss =
         "INSERT INTO stream_losses (stream, kind, detail) VALUES ('APP_EVENTS', 'hole', 'of the test')";
@@ -160,19 +142,21 @@ async fn f52_what_is_not_folded_stays_though_full() {
             stopped.count(FULL).await == Some(1)
         })
         .await;
-    assert_eq!(held(&world).await.0, 20);
+    assert_eq!(world.kept_events().await.0, 20);
     let accepted = "UPDATE stream_losses SET accepted_at = now()";
     sqlx::query(accepted).execute(&world.db).await.expect("accepted");
     world.settled().await;
     world
-        .eventually("room is made", async || held(&world).await.1 < MIB / 2)
+        .eventually("room is made", async || world.kept_events().await.1 < MIB / 2)
         .await;
 }
 
 #[tokio::test]
 async fn f52_a_durable_consumer_is_waited_for_while_there_is_room() {
     let world = small().env("KEEP_FOLDED", "0s").start().await;
-    set_duplicate_window(&world, Duration::from_millis(100)).await;
+    world
+        .set_duplicate_window(APP_EVENTS, Duration::from_millis(100))
+        .await;
     let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
     let config = pull::Config {
         durable_name: Some("backup".to_owned()),
@@ -198,7 +182,7 @@ async fn f52_a_durable_consumer_is_waited_for_while_there_is_room() {
     }
     world
         .eventually("acknowledged messages are removed", async || {
-            held(&world).await.0 == 31
+            world.kept_events().await.0 == 31
         })
         .await;
     // When the room is needed, messages without an acknowledgement are removed too.
@@ -239,5 +223,5 @@ async fn a_stream_that_denies_purges_runs_untrimmed_and_says_so() {
             worker.metric(FORECAST).await < 3_600.0
         })
         .await;
-    assert_eq!(held(&world).await.0, 1);
+    assert_eq!(world.kept_events().await.0, 1);
 }

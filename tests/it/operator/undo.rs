@@ -2,15 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::plan::{done, place, plan_of};
 use crate::world::oracle::ROLE;
 use crate::world::rules::rules_file;
-use crate::world::{World, text, user};
-
-/// Exit code and output of a command.
-async fn done(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = world.command(arguments).await;
-    (output.status.code(), text(&output))
-}
+use crate::world::{World, user};
 
 /// Number of the newest act of this command.
 async fn act(world: &World, query: &'static str) -> String {
@@ -30,11 +25,7 @@ async fn lowered() -> (World, tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let name = |file: &str| -> PathBuf { folder.path().join(file) };
     let (rules, plan) = (rules_file(1, 50), name("new.plan").display().to_string());
-    done(
-        &world,
-        &["rules", "plan", &rules.path().display().to_string(), "-o", &plan],
-    )
-    .await;
+    plan_of(&world, &rules, &plan).await;
     world.told(&["apply", &plan, "--why", "lower"]).await;
     world
         .holders_are("she has earned it", &["ann", "bob"], &["ann", "bob"])
@@ -105,8 +96,7 @@ async fn a_plan_under_the_rules_in_force_is_reversed_by_pins() {
     world.played("ann", 120).await;
     let counted = "SELECT plays FROM playlists WHERE plays = 120";
     world.count_is("the plays are counted", counted, 120).await;
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let plan = folder.path().join("a.plan").display().to_string();
+    let (_folder, _, plan) = place();
     let (_, said) = done(&world, &["plan", "-o", &plan]).await;
     assert!(
         said.contains("Attempts and writes are paused since") && said.contains("(a test)"),

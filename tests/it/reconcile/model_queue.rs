@@ -12,7 +12,6 @@ use rolekeeper::store::work_queue::{self, Order};
 use rolekeeper::store::{Cause, Claim, Enqueue, Priority, Store, leases};
 use rolekeeper_domain::held::HeldBy;
 use rolekeeper_domain::plan::RoleChange;
-use rolekeeper_models::attempt::queue::Held;
 use rolekeeper_models::attempt::tables::Tables;
 use serde_json::{Value, json};
 
@@ -39,8 +38,7 @@ struct Script {
 
 impl Script {
     async fn begin(world: &World, fingerprint: &str, seed: u64) -> Self {
-        let cleared = sqlx::raw_sql("DELETE FROM work_queue").execute(&world.db).await;
-        cleared.expect("Postgres responds");
+        world.run_sql("DELETE FROM work_queue").await;
         Self {
             store: store(world),
             fingerprint: fingerprint.to_owned(),
@@ -60,10 +58,7 @@ impl Script {
             (3, Some(_)) => {
                 let ends =
                     "UPDATE work_queue SET lease_until = now() - interval '1 second' WHERE lease IS NOT NULL";
-                sqlx::raw_sql(ends)
-                    .execute(&world.db)
-                    .await
-                    .expect("Postgres responds");
+                world.run_sql(ends).await;
                 if let Some(lease) = self.model.queue.as_mut().and_then(|row| row.lease.as_mut()) {
                     lease.valid = false;
                 }
@@ -145,16 +140,15 @@ impl Script {
         let holds = self.random.random_bool(0.3);
         let (claim, generation) = &self.claims[&lease];
         let mut tx = self.store.begin().await.expect("Postgres responds");
+        let by = HeldBy::Brake(RoleChange::Revoked);
         let done = if holds {
-            let by = HeldBy::Brake(RoleChange::Revoked);
             leases::hold(&mut tx, claim, claim.generation, by, None).await
         } else {
             leases::finish(&mut tx, claim, claim.generation, None).await
         };
         done.expect("Postgres responds");
         tx.commit().await.expect("committed");
-        self.model
-            .finish(lease, *generation, holds.then_some(Held::Brake));
+        self.model.finish(lease, *generation, holds.then_some(by));
         (json!(null), json!(null))
     }
 
@@ -189,10 +183,7 @@ async fn the_models_queue_answers_as_postgres_does() {
         let seed: u64 = rand::random();
         let mut script = Script::begin(&world, &fingerprint, seed).await;
         for step in 0..STEPS {
-            sqlx::raw_sql(DUE)
-                .execute(&world.db)
-                .await
-                .expect("Postgres responds");
+            world.run_sql(DUE).await;
             let (of_model, of_postgres) = script.step(&world).await;
             assert_eq!(
                 of_model, of_postgres,

@@ -96,3 +96,12 @@ pub(crate) fn poison(id: &str, playlist: &str, payload: impl Into<Vec<u8>>, reas
         poison: Some(reason),
     }
 }
+
+/// Plays of `pl_1` with 4,000 more bytes each.
+pub(crate) fn large(name: &str, numbers: Range<u32>) -> Vec<Sent> {
+    let padding = "x".repeat(4_000);
+    plays(name, "pl_1", numbers)
+        .into_iter()
+        .map(|play| play.with("padding", padding.as_str()))
+        .collect()
+}

@@ -27,6 +27,7 @@ pub(crate) mod races;
 mod raw_publish;
 pub(crate) mod rules;
 mod settled;
+mod streams;
 mod tenant_side;
 mod wait;
 mod worker;

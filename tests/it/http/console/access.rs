@@ -3,7 +3,7 @@
 use crate::world::console::{Browser, OPERATOR_TOKEN, READ_TOKEN, field, with_console};
 use crate::world::{World, text};
 
-use super::{ENGAGED, still};
+use super::{engaged, still};
 
 /// Every page.
 const PAGES: [&str; 10] = [
@@ -129,8 +129,7 @@ async fn wrong_tokens_are_bounded() {
 
 #[tokio::test]
 async fn the_read_token_acts_on_no_route_also_by_a_forged_form() {
-    let world = still().await;
-    world.run_sql(ENGAGED).await;
+    let world = engaged().await;
     let reader = Browser::signed_in(&world.worker(), "ann", READ_TOKEN).await;
     let operator = Browser::signed_in(&world.worker(), "bob", OPERATOR_TOKEN).await;
     let page = reader.page("/console/brakes").await;
@@ -165,8 +164,7 @@ async fn the_read_token_acts_on_no_route_also_by_a_forged_form() {
 
 #[tokio::test]
 async fn a_form_of_another_session_does_nothing() {
-    let world = still().await;
-    world.run_sql(ENGAGED).await;
+    let world = engaged().await;
     let [ann, bob] = [
         Browser::signed_in(&world.worker(), "ann", OPERATOR_TOKEN).await,
         Browser::signed_in(&world.worker(), "bob", OPERATOR_TOKEN).await,

@@ -1,8 +1,9 @@
 //! Releases and drops in the console: with a reason, once, and only of what the operator saw.
 
+use crate::world::World;
 use crate::world::console::{Browser, OPERATOR_TOKEN, Shown, field};
 
-use super::{ENGAGED, still};
+use super::{engaged, still};
 
 const PATH: &str = "/console/brakes/revokes";
 
@@ -10,6 +11,21 @@ const PATH: &str = "/console/brakes/revokes";
 async fn form(browser: &Browser) -> (String, String) {
     let page = browser.page("/console/brakes").await;
     (field(&page, PATH, "form_key"), field(&page, PATH, "seen"))
+}
+
+/// Two operators, each with the form of the brake on revokes.
+async fn two_operators(world: &World) -> [(Browser, (String, String)); 2] {
+    let ann = Browser::signed_in(&world.worker(), "ann", OPERATOR_TOKEN).await;
+    let bob = Browser::signed_in(&world.worker(), "bob", OPERATOR_TOKEN).await;
+    let forms = (form(&ann).await, form(&bob).await);
+    [(ann, forms.0), (bob, forms.1)]
+}
+
+/// Number of holders whose role may be revoked.
+async fn adopted(world: &World) -> Option<i64> {
+    world
+        .number("SELECT count(*) FROM assignments WHERE adopted")
+        .await
 }
 
 async fn send(browser: &Browser, (key, seen): &(String, String), way: &str, why: &str) -> Shown {
@@ -24,8 +40,7 @@ async fn send(browser: &Browser, (key, seen): &(String, String), way: &str, why:
 
 #[tokio::test]
 async fn held_changes_are_released_with_a_reason() {
-    let world = still().await;
-    world.run_sql(ENGAGED).await;
+    let world = engaged().await;
     let ann = Browser::signed_in(&world.worker(), "ann", OPERATOR_TOKEN).await;
     let page = ann.page("/console/brakes").await;
     assert!(
@@ -83,8 +98,7 @@ async fn the_address_of_an_act_leads_back_to_the_brakes() {
 
 #[tokio::test]
 async fn held_changes_are_dropped() {
-    let world = still().await;
-    world.run_sql(ENGAGED).await;
+    let world = engaged().await;
     let ann = Browser::signed_in(&world.worker(), "ann", OPERATOR_TOKEN).await;
     let answer = send(&ann, &form(&ann).await, "drop", "the rule was wrong").await;
     assert!(
@@ -94,21 +108,13 @@ async fn held_changes_are_dropped() {
         "{}",
         answer.text
     );
-    assert_eq!(
-        world
-            .number("SELECT count(*) FROM assignments WHERE adopted")
-            .await,
-        Some(0)
-    );
+    assert_eq!(adopted(&world).await, Some(0));
 }
 
 #[tokio::test]
 async fn the_second_of_two_operators_learns_that_nothing_is_left() {
-    let world = still().await;
-    world.run_sql(ENGAGED).await;
-    let ann = Browser::signed_in(&world.worker(), "ann", OPERATOR_TOKEN).await;
-    let bob = Browser::signed_in(&world.worker(), "bob", OPERATOR_TOKEN).await;
-    let (of_ann, of_bob) = (form(&ann).await, form(&bob).await);
+    let world = engaged().await;
+    let [(ann, of_ann), (bob, of_bob)] = two_operators(&world).await;
     assert_eq!(send(&ann, &of_ann, "release", "first day").await.status, 200);
     let answer = send(&bob, &of_bob, "drop", "a mistake").await;
     assert_eq!(answer.status, 409);
@@ -118,21 +124,13 @@ async fn the_second_of_two_operators_learns_that_nothing_is_left() {
         "{}",
         answer.text
     );
-    assert_eq!(
-        world
-            .number("SELECT count(*) FROM assignments WHERE adopted")
-            .await,
-        Some(25)
-    );
+    assert_eq!(adopted(&world).await, Some(25));
 }
 
 #[tokio::test]
 async fn both_at_once_release_once() {
-    let world = still().await;
-    world.run_sql(ENGAGED).await;
-    let ann = Browser::signed_in(&world.worker(), "ann", OPERATOR_TOKEN).await;
-    let bob = Browser::signed_in(&world.worker(), "bob", OPERATOR_TOKEN).await;
-    let (of_ann, of_bob) = (form(&ann).await, form(&bob).await);
+    let world = engaged().await;
+    let [(ann, of_ann), (bob, of_bob)] = two_operators(&world).await;
     let (one, other) = tokio::join!(
         send(&ann, &of_ann, "release", "a"),
         send(&bob, &of_bob, "release", "b")
@@ -146,8 +144,7 @@ async fn both_at_once_release_once() {
 
 #[tokio::test]
 async fn an_old_form_does_not_release_a_brake_that_engaged_again() {
-    let world = still().await;
-    world.run_sql(ENGAGED).await;
+    let world = engaged().await;
     let ann = Browser::signed_in(&world.worker(), "ann", OPERATOR_TOKEN).await;
     let old = form(&ann).await;
     world
@@ -170,8 +167,7 @@ async fn an_old_form_does_not_release_a_brake_that_engaged_again() {
 
 #[tokio::test]
 async fn a_release_that_another_operator_makes_is_not_taken_over() {
-    let world = still().await;
-    world.run_sql(ENGAGED).await;
+    let world = engaged().await;
     let under_way = "INSERT INTO brake_releases (change, run, is_drop, acted_by)
                      VALUES ('revoked', gen_random_uuid(), false, 'eve@host')";
     world.run_sql(under_way).await;

@@ -22,3 +22,10 @@ const ENGAGED: &str = "
 async fn still() -> World {
     with_console().listening().await
 }
+
+/// The same, with the brake on revokes engaged.
+async fn engaged() -> World {
+    let world = still().await;
+    world.run_sql(ENGAGED).await;
+    world
+}

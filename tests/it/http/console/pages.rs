@@ -6,7 +6,7 @@ use crate::world::console::{Browser, READ_TOKEN, with_console};
 use crate::world::events::{play, poison};
 use crate::world::{ANN, World};
 
-use super::{ENGAGED, still};
+use super::{engaged, still};
 
 async fn json(world: &World, command: &[&str]) -> Value {
     serde_json::from_str(&world.told(command).await).expect("JSON")
@@ -44,8 +44,7 @@ async fn the_page_of_a_user_says_what_explain_says() {
 
 #[tokio::test]
 async fn the_page_of_the_brakes_says_what_the_command_says() {
-    let world = still().await;
-    world.run_sql(ENGAGED).await;
+    let world = engaged().await;
     let browser = Browser::signed_in(&world.worker(), "ann", READ_TOKEN).await;
     let page = browser.page("/console/brakes").await;
     let brakes = json(&world, &["brake", "--json"]).await;

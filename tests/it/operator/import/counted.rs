@@ -1,4 +1,4 @@
-//! What a file adds to the counts, in any number of runs.
+//! Files that add to the counts, in any number of runs.
 
 use super::{File, PLAYS, imported, play, plays};
 use crate::world::events::{self, deleted, saved};

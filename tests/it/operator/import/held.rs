@@ -14,7 +14,7 @@ async fn held() -> (World, File) {
     }
     world.settled().await;
     let file = File::of_counts(&[("pl_ann", 200), ("pl_bob", 1)]);
-    let plan = file.folder.path().join("a.plan").display().to_string();
+    let plan = file.plan();
     let (code, said) = imported(&world, &[&file.path, "-o", &plan]).await;
     assert!(code == Some(2) && said.contains("1 user would change"), "{said}");
     assert!(
@@ -40,7 +40,7 @@ async fn roles_are_held_until_the_plan_is_applied() {
     is_held(&world).await;
     let explained = text(&world.command(&["explain", &user("ann")]).await);
     assert!(explained.contains("is held by an import"), "{explained}");
-    let plan = file.folder.path().join("a.plan").display().to_string();
+    let plan = file.plan();
     let said = world.told(&["apply", &plan, "--why", "checked"]).await;
     assert!(
         said.contains("users of the import whose roles are no longer held: 2"),
@@ -113,7 +113,7 @@ async fn stale_users_of_an_import_stay_held() {
     world
         .run_sql("UPDATE playlists SET plays = plays + 1 WHERE playlist_id = 'pl_ann'")
         .await;
-    let plan = file.folder.path().join("a.plan").display().to_string();
+    let plan = file.plan();
     let apply = ["apply", plan.as_str(), "--partial", "--why", "a test"];
     let output = world.command(&apply).await;
     let said = text(&output);

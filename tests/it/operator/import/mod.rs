@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
-use crate::world::{World, text};
+use super::plan::done;
+use crate::world::World;
 
 mod counted;
 mod held;
@@ -26,6 +27,11 @@ impl File {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = crate::world::nats_options::file(&folder, "past", content);
         Self { folder, path }
+    }
+
+    /// A place for a plan, beside it.
+    fn plan(&self) -> String {
+        self.folder.path().join("a.plan").display().to_string()
     }
 
     /// A number of plays of a playlist without an id.
@@ -53,8 +59,7 @@ fn plays(name: &str, playlist: &str, count: u32) -> String {
 
 /// Exit code and output of an import.
 async fn imported(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = world.command(&[&["import"], arguments].concat()).await;
-    (output.status.code(), text(&output))
+    done(world, &[&["import"], arguments].concat()).await
 }
 
 /// A transaction that has locked a playlist, so that a line of it waits.

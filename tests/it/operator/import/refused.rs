@@ -79,7 +79,7 @@ async fn a_plan_of_another_database_is_refused() {
     world.played("ann", 10).await;
     world.settled().await;
     let file = File::of_counts(&[("pl_ann", 200)]);
-    let plan = file.folder.path().join("a.plan").display().to_string();
+    let plan = file.plan();
     imported(&world, &[&file.path, "-o", &plan]).await;
     let apply = ["apply", plan.as_str(), "--why", "a test"];
     world.run_sql("UPDATE imports SET ended_at = NULL").await;

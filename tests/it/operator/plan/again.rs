@@ -7,8 +7,8 @@ use serde_json::json;
 use sqlx::Connection as _;
 
 use super::{
-    change, changes, done, earned, forget_queue, interrupted, locked, place, plan_of, planned, queued,
-    waiting,
+    blocked, change, changes, done, earned, forget_queue, interrupted, locked, place, plan_of, planned,
+    queued, waiting,
 };
 use crate::world::rules::rules_file;
 use crate::world::{World, user};
@@ -143,10 +143,8 @@ async fn a_signal_in_the_last_slice_interrupts_nothing() {
 
 /// A signal ends the command soon while a table is locked.
 async fn ends_soon(world: &World, arguments: &[&str], hangs: &str) {
-    world.worker().kill9().await;
-    let lock = locked(world, &format!("{hangs} IN ACCESS EXCLUSIVE MODE")).await;
-    let mut command = world.begin_command(arguments);
-    waiting(world, 1).await;
+    let lock = format!("{hangs} IN ACCESS EXCLUSIVE MODE");
+    let (lock, mut command) = blocked(world, arguments, &lock).await;
     let began = Instant::now();
     command.send(Signal::SIGINT);
     let (succeeded, said) = command.ended().await;

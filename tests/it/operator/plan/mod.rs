@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
 use crate::world::rules::RulesFile;
-use crate::world::{World, text, user};
+use crate::world::{Running, World, text, user};
 
 /// Exit code and lines of a command with `--json`.
 async fn planned(world: &World, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
@@ -28,7 +28,7 @@ async fn planned(world: &World, arguments: &[&str]) -> (Option<i32>, Vec<Value>)
 }
 
 /// Exit code and output of a command.
-async fn done(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+pub(super) async fn done(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
     let output = world.command(arguments).await;
     (output.status.code(), text(&output))
 }
@@ -86,13 +86,18 @@ async fn waiting(world: &World, commands: i64) {
     world.eventually("it waits for the lock", waiting).await;
 }
 
-/// Starts a command while a table is locked, and sends the signal once the command waits for the lock; returns its end. No worker
-/// runs then.
-async fn interrupted(world: &World, arguments: &[&str], lock: &str, signal: Signal) -> (bool, String) {
+/// Starts a command that waits for this lock, which ends with the connection. No worker runs then.
+async fn blocked(world: &World, arguments: &[&str], lock: &str) -> (PgConnection, Running) {
     world.worker().kill9().await;
     let lock = locked(world, lock).await;
-    let mut command = world.begin_command(arguments);
+    let command = world.begin_command(arguments);
     waiting(world, 1).await;
+    (lock, command)
+}
+
+/// Starts a command while a table is locked, and sends the signal once the command waits for the lock; returns its end.
+async fn interrupted(world: &World, arguments: &[&str], lock: &str, signal: Signal) -> (bool, String) {
+    let (lock, mut command) = blocked(world, arguments, lock).await;
     command.send(signal);
     if signal == Signal::SIGKILL {
         command.ended().await;
@@ -102,13 +107,13 @@ async fn interrupted(world: &World, arguments: &[&str], lock: &str, signal: Sign
 }
 
 /// Makes a plan of a rules file.
-async fn plan_of(world: &World, rules: &RulesFile, path: &str) {
+pub(super) async fn plan_of(world: &World, rules: &RulesFile, path: &str) {
     let rules = rules.path().display().to_string();
     done(world, &["rules", "plan", &rules, "-o", path]).await;
 }
 
 /// A place for a plan file, and its folder.
-fn place() -> (TempDir, PathBuf, String) {
+pub(super) fn place() -> (TempDir, PathBuf, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("a.plan");
     let name = path.display().to_string();

@@ -3,25 +3,14 @@
 use std::time::Duration;
 
 use super::{counts, world};
-use crate::world::events::{plays, saved};
-use crate::world::{ANN, APP_EVENTS, World};
+use crate::world::events::{large, plays, saved};
+use crate::world::losses::stop;
+use crate::world::{ANN, APP_EVENTS};
 
 /// No base can be made any more.
 const REFUSE: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'of the test'; END $$;
     CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON playlist_bases FOR EACH ROW EXECUTE FUNCTION refuse()";
 const TRIMMED: &str = "rolekeeper_stream_trimmed_messages_total{stream=\"APP_EVENTS\"}";
-
-async fn first(world: &World) -> u64 {
-    let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
-    stream.cached_info().state.first_sequence
-}
-
-async fn small_window(world: &World) {
-    let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
-    let mut config = stream.cached_info().config.clone();
-    config.duplicate_window = Duration::from_millis(100);
-    world.jetstream.update_stream(config).await.expect("an edit");
-}
 
 #[tokio::test]
 async fn one_base_an_hour_is_replaced() {
@@ -53,13 +42,15 @@ async fn the_stream_is_not_trimmed_past_the_oldest_base() {
         .env("TRIM_MARGIN", "0s")
         .start()
         .await;
-    small_window(&world).await;
+    world
+        .set_duplicate_window(APP_EVENTS, Duration::from_millis(100))
+        .await;
     let worker = world.start_worker().await;
     world.publish(&plays("early", "pl_1", 0..10)).await;
     world.folded().await;
     world.based().await;
     world
-        .eventually("it is trimmed", async || first(&world).await == 10)
+        .eventually("it is trimmed", async || world.kept_events().await.0 == 10)
         .await;
     world.run_sql(REFUSE).await;
     world.publish(&plays("late", "pl_1", 0..30)).await;
@@ -74,12 +65,12 @@ async fn the_stream_is_not_trimmed_past_the_oldest_base() {
     world
         .eventually("the worker says that bases are not made", log)
         .await;
-    assert!(first(&world).await <= oldest + 1);
+    assert!(world.kept_events().await.0 <= oldest + 1);
     assert_eq!(counts(&world).await["differing"], 0);
     world.run_sql("DROP TRIGGER refuse ON playlist_bases").await;
     world
         .eventually("bases are made, and it is trimmed", async || {
-            first(&world).await == 40
+            world.kept_events().await.0 == 40
         })
         .await;
 }
@@ -93,16 +84,15 @@ async fn a_base_that_cannot_be_replaced_refuses_no_publisher() {
         .env("TRIM_MARGIN", "0s")
         .start()
         .await;
-    small_window(&world).await;
+    world
+        .set_duplicate_window(APP_EVENTS, Duration::from_millis(100))
+        .await;
     let worker = world.start_worker().await;
     world.publish(&[saved("s", "pl_1", ANN)]).await;
     world.folded().await;
     world.based().await;
     world.run_sql(REFUSE).await;
-    let padded = plays("n", "pl_1", 0..400)
-        .into_iter()
-        .map(|play| play.with("padding", "x".repeat(4_000)));
-    for event in padded {
+    for event in large("n", 0..400) {
         world.publish(&[event]).await;
     }
     assert!(worker.metric(TRIMMED).await > 100.0);
@@ -122,7 +112,7 @@ async fn a_cursor_that_the_operator_set_ends_all_bases() {
     world.based().await;
     world.played("ann", 5).await;
     world.settled().await;
-    assert!(world.worker().sigterm(Duration::from_secs(20)).await.success());
+    stop(&world).await;
     world.run_sql("UPDATE stream_cursors SET epoch = epoch + 1").await;
     let found = counts(&world).await;
     assert_eq!(

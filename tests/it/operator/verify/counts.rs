@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{counts, texts, verified, world};
 use crate::world::events::{play, plays};
+use crate::world::losses::stop;
 use crate::world::oracle::ROLE;
 use crate::world::{ANN, World, text};
 
@@ -132,11 +133,11 @@ async fn what_cannot_be_checked_is_said() {
         (why.len(), why[0].as_str()),
         (64, "no worker has folded APP_EVENTS yet")
     );
-    let worker = world.start_worker_with(&[("TRIM_FLOOR", "300ms")]).await;
+    world.start_worker_with(&[("TRIM_FLOOR", "300ms")]).await;
     world.based().await;
     world.publish(&plays("p", "pl_1", 0..5)).await;
     world.folded().await;
-    assert!(worker.sigterm(std::time::Duration::from_secs(20)).await.success());
+    stop(&world).await;
     world.trim_before(4).await;
     let said = text(&world.command(&["verify", "--counts"]).await);
     assert!(

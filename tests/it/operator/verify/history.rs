@@ -3,6 +3,7 @@
 use super::{counts, world};
 use crate::world::erasure::KEY;
 use crate::world::events::{Sent, deleted, deleted_by, play, plays, poison, retraction, saved};
+use crate::world::losses::stop;
 use crate::world::{ANN, World, user};
 
 /// The same event again, under another message id, as after the stream's duplicate window.
@@ -120,10 +121,9 @@ async fn events_of_an_erased_user_are_not_counted() {
 async fn acts_that_change_counts_remove_the_bases_they_concern() {
     let world = world().env("ONLY", "fold").start().await;
     world.based().await;
-    let worker = world.worker();
     world.publish(&[retraction("r", "p-1", "pl_1")]).await;
     world.folded().await;
-    assert!(worker.sigterm(std::time::Duration::from_secs(20)).await.success());
+    stop(&world).await;
     world.told(&["forgive", "--all", "--why", "a test"]).await;
     let of_it = "SELECT count(*) FROM playlist_bases b JOIN playlists p USING (partition)";
     assert_eq!(world.number(of_it).await, Some(0));

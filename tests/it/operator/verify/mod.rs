@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::world::losses::CURSOR;
 use crate::world::{APP_EVENTS, Builder, World, text};
 
 mod bases;
@@ -56,7 +57,6 @@ impl World {
     async fn folded(&self) {
         let stream = self.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
         let last = stream.cached_info().state.last_sequence.cast_signed();
-        let at = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
-        self.count_is("all is folded", at, last).await;
+        self.count_is("all is folded", CURSOR, last).await;
     }
 }

@@ -1,12 +1,11 @@
 //! Stored roles against Auth0, with rights to read alone.
 
-use std::time::Duration;
-
 use futures_util::TryStreamExt as _;
 use rolekeeper_sandbox::tenant::{CallMatch, Client, Fault};
 use serde_json::json;
 
 use super::{texts, verified, world};
+use crate::world::losses::stop;
 use crate::world::oracle::ROLE;
 use crate::world::{ANN, APP_EVENTS, World, text, user};
 
@@ -17,7 +16,7 @@ async fn two_holders() -> World {
         world.played(name, 100).await;
     }
     world.settled().await;
-    assert!(world.worker().sigterm(Duration::from_secs(20)).await.success());
+    stop(&world).await;
     world
 }
 

@@ -67,14 +67,6 @@ async fn all_told(world: &World) {
         .await;
 }
 
-/// Without the window in which the server recognises a repeated id.
-async fn forget_message_ids(world: &World) {
-    let stream = world.jetstream.get_stream(STREAM).await.expect("the stream");
-    let mut config = stream.cached_info().config.clone();
-    config.duplicate_window = Duration::from_millis(100);
-    world.jetstream.update_stream(config).await.expect("an update");
-}
-
 /// Completed changes from an earlier version: ids in no order, completed one after the other, revokes and grants of
 /// each user in turn.
 async fn history(world: &World, rows: i32) {
@@ -211,7 +203,9 @@ async fn each_change_is_announced_once_through_kills() {
 #[tokio::test]
 async fn a_backlog_is_announced_once_without_duplicate_window() {
     let world = World::builder().workers(0).start().await;
-    forget_message_ids(&world).await;
+    world
+        .set_duplicate_window(STREAM, Duration::from_millis(100))
+        .await;
     history(&world, 2_000).await;
     world.start_worker().await;
     for round in 0..8 {
@@ -240,7 +234,9 @@ async fn a_backlog_is_announced_once_without_duplicate_window() {
 #[tokio::test]
 async fn a_worker_that_slept_announces_nothing_again() {
     let world = World::builder().workers(0).start().await;
-    forget_message_ids(&world).await;
+    world
+        .set_duplicate_window(STREAM, Duration::from_millis(100))
+        .await;
     let only = [("ONLY", "reconcile")];
     let sleeper = world.start_worker_with(&only).await;
     // The session of the worker that holds the lock, and no other session, since the server is shared.

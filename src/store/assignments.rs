@@ -2,8 +2,6 @@
 //!
 //! Owns adoption: from which holders a role may be revoked. Must never adopt a holder by itself.
 
-use std::collections::BTreeSet;
-
 use time::OffsetDateTime;
 
 use super::{Channel, Store, StoreError, Tx, acts, identities};
@@ -134,10 +132,7 @@ impl Store {
         let mut tx = self.begin().await?;
         // A linked id is no user: its primary has the role.
         let named: Vec<&str> = users.iter().map(String::as_str).collect();
-        let primaries = identities::primaries(&mut tx, &named).await?;
-        let of_primary = |user: &String| primaries.get(user).unwrap_or(user).clone();
-        let users: BTreeSet<String> = users.iter().map(of_primary).collect();
-        let users: Vec<String> = users.into_iter().collect();
+        let users = identities::persons(&mut tx, &named).await?;
         let unadopted = sqlx::query_scalar!(
             r#"SELECT named.user_id AS "user_id!" FROM UNNEST($2::text[]) AS named(user_id)
                LEFT JOIN assignments a ON a.user_id = named.user_id AND a.role = $1

@@ -56,7 +56,7 @@ impl Store {
     }
 }
 
-/// Number of users whom a kind of change may concern: who hold a role; for revokes, who hold one that may be revoked.
+/// Number of users that a kind of change may concern: users with a role; for revokes, users with a role that may be revoked.
 pub(super) async fn holders(tx: &mut Tx<'_>, change: RoleChange) -> Result<i64, StoreError> {
     let counter = match change {
         RoleChange::Granted => "users_with_role",

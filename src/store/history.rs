@@ -7,8 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use time::OffsetDateTime;
 
-use super::{Cursor, Store, StoreError, Tx, erasures};
-use rolekeeper_domain::ids::UserId;
+use super::{Cursor, Store, StoreError, Tx, erasures, playlists};
 use rolekeeper_domain::tally::Playlist;
 
 /// Rows of one slice.
@@ -57,13 +56,7 @@ pub async fn playlists(tx: &mut Tx<'_>, after: &str) -> Result<Vec<Counted>, Sto
     );
     let rows = rows.fetch_all(&mut *tx).await?.into_iter();
     rows.map(|row| {
-        let owner = row.owner_id.map(|owner| {
-            UserId::parse(owner.clone()).map_err(|_| StoreError::Inconsistent {
-                table: "playlists",
-                column: "owner_id",
-                value: owner,
-            })
-        });
+        let owner = row.owner_id.map(playlists::owner);
         Ok(Counted {
             id: row.playlist_id,
             playlist: Playlist {

@@ -3,7 +3,7 @@
 //! Owns which ids are one person. Must never store a link that no profile of the primary showed, nor a link to an id that is
 //! linked itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use time::OffsetDateTime;
 
@@ -44,6 +44,14 @@ pub async fn primaries(tx: &mut Tx<'_>, users: &[&str]) -> Result<HashMap<String
     );
     let rows = rows.fetch_all(&mut *tx).await?;
     Ok(rows.into_iter().map(|row| (row.alias, row.primary_id)).collect())
+}
+
+/// The persons of these ids, each by its primary, in order of id.
+pub async fn persons(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<String>, StoreError> {
+    let primaries = primaries(tx, ids).await?;
+    let person = |id: &&str| primaries.get(*id).map_or(*id, String::as_str).to_owned();
+    let persons: BTreeSet<String> = ids.iter().map(person).collect();
+    Ok(persons.into_iter().collect())
 }
 
 /// Lets no fold of plays and no other change of links run until the transaction ends. Call it before any other lock is taken,

@@ -3,7 +3,7 @@
 //! Owns a user's view of the user's own playlists, those of all ids of the person. Must never write `playlists`, which only the fold does, nor show a
 //! deleted playlist or one of another user.
 
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, Tx, playlists};
 use rolekeeper_domain::ids::{Token, UserId};
 
 /// A playlist as its owner sees it.
@@ -77,14 +77,7 @@ impl Store {
             playlist.as_str()
         );
         let owner = owner.fetch_optional(&self.pool).await?;
-        let parsed = owner.map(|owner| {
-            UserId::parse(owner.clone()).map_err(|_| StoreError::Inconsistent {
-                table: "playlists",
-                column: "owner_id",
-                value: owner,
-            })
-        });
-        parsed.transpose()
+        owner.map(playlists::owner).transpose()
     }
 
     /// Plays of the user's most played playlist; 0 without one.

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use super::slices::SLICE;
 use super::{Channel, Store, StoreError, Tx, acts, display_names};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::view::cut;
 use rolekeeper_domain::view::parked::{Parked, ParkedPage};
 
 /// Maximum number of users named in an act.
@@ -40,9 +41,7 @@ impl Store {
             user
         );
         let mut users = rows.fetch_all(&self.pool).await?;
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let more = users.len() > most;
-        users.truncate(most);
+        let more = cut(&mut users, most);
         Ok(ParkedPage { users, more })
     }
 

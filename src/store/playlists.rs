@@ -279,10 +279,15 @@ pub async fn put(tx: &mut Tx<'_>, playlists: &[(&str, &Playlist, &Lifecycle)]) -
     Ok(())
 }
 
+/// The partition of this playlist in the stream, as it is stored.
+#[must_use]
+pub fn partition(playlist: &str) -> i16 {
+    i16::try_from(event::partition(playlist)).unwrap_or_default()
+}
+
 /// The partitions of these playlists in the stream.
 pub(super) fn partitions(playlists: &[&str]) -> Vec<i16> {
-    let partition = |id: &&str| i16::try_from(event::partition(id)).unwrap_or_default();
-    playlists.iter().map(partition).collect()
+    playlists.iter().map(|id| partition(id)).collect()
 }
 
 pub(super) fn owner(value: String) -> Result<UserId<'static>, StoreError> {

@@ -2,9 +2,10 @@
 //!
 //! Owns these two orders. Must never sort or count the queue: both are index ranges.
 
-use super::explanation::QueuedRow;
+use super::explanation::{QueuedRow, entries};
 use super::{Store, StoreError, Tx, pipe};
 use rolekeeper_domain::explanation::Queued;
+use rolekeeper_domain::view::cut;
 use rolekeeper_domain::view::queue::Queue;
 
 impl Store {
@@ -23,9 +24,7 @@ impl Store {
         let row = row.fetch_one(&mut tx).await?;
         let (parked, held) = pipe::parked_and_held(&mut tx).await?;
         let mut page = by_id(&mut tx, after, most + 1).await?;
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let more = page.len() > most;
-        page.truncate(most);
+        let more = cut(&mut page, most);
         Ok(Queue {
             at: row.at,
             users: row.users,
@@ -55,12 +54,7 @@ async fn next_due(tx: &mut Tx<'_>, most: i64) -> Result<Vec<Queued>, StoreError>
            ORDER BY n.priority, n.due_at, n.user_id LIMIT $1"#,
         most
     );
-    Ok(rows
-        .fetch_all(&mut *tx)
-        .await?
-        .into_iter()
-        .map(Queued::from)
-        .collect())
+    Ok(entries(rows.fetch_all(&mut *tx).await?))
 }
 
 async fn by_id(tx: &mut Tx<'_>, after: &str, most: i64) -> Result<Vec<Queued>, StoreError> {
@@ -72,10 +66,5 @@ async fn by_id(tx: &mut Tx<'_>, after: &str, most: i64) -> Result<Vec<Queued>, S
         after,
         most
     );
-    Ok(rows
-        .fetch_all(&mut *tx)
-        .await?
-        .into_iter()
-        .map(Queued::from)
-        .collect())
+    Ok(entries(rows.fetch_all(&mut *tx).await?))
 }

@@ -128,12 +128,8 @@ impl Store {
         rules: &Rules,
     ) -> Result<u64, StoreError> {
         let ids: Vec<&str> = owners.iter().map(String::as_str).collect();
-        let primaries = identities::primaries(tx, &ids).await?;
-        let persons = ids
-            .iter()
-            .map(|id| primaries.get(*id).map_or(*id, String::as_str));
-        let persons: BTreeSet<&str> = persons.collect();
-        let persons: Vec<&str> = persons.into_iter().collect();
+        let persons = identities::persons(tx, &ids).await?;
+        let persons: Vec<&str> = persons.iter().map(String::as_str).collect();
         if rules.need_totals() {
             owner_totals::sum_again(tx, &persons).await?;
         }
@@ -185,16 +181,12 @@ async fn changed<'d>(
 /// Writes the state of playlists; their names stay.
 async fn put(tx: &mut Tx<'_>, rows: &[(&str, Life)]) -> Result<(), StoreError> {
     let ids: Vec<&str> = rows.iter().map(|(id, _)| *id).collect();
-    let of = |life: &Life| life.playlist.plays;
-    let plays: Vec<i64> = rows.iter().map(|(_, life)| of(life)).collect();
+    let plays: Vec<i64> = rows.iter().map(|(_, life)| life.playlist.plays).collect();
     let deleted: Vec<bool> = rows.iter().map(|(_, life)| life.playlist.deleted).collect();
-    let owner = |life: &Life| {
-        life.playlist
-            .owner
-            .as_ref()
-            .map(|owner: &UserId<'_>| owner.as_str().to_owned())
-    };
-    let owners: Vec<Option<String>> = rows.iter().map(|(_, life)| owner(life)).collect();
+    let owners = rows
+        .iter()
+        .map(|(_, life)| life.playlist.owner.as_ref().map(UserId::as_str));
+    let owners: Vec<Option<&str>> = owners.collect();
     let since: Vec<Option<i64>> = rows.iter().map(|(_, life)| life.saved_again_ns).collect();
     let changed: Vec<Option<i64>> = rows.iter().map(|(_, life)| life.changed_ns).collect();
     sqlx::query!(
@@ -206,7 +198,7 @@ async fn put(tx: &mut Tx<'_>, rows: &[(&str, Life)]) -> Result<(), StoreError> {
         &ids as &[&str],
         &plays,
         &deleted,
-        &owners as &[Option<String>],
+        &owners as &[Option<&str>],
         &since as &[Option<i64>],
         &changed as &[Option<i64>],
         &playlists::partitions(&ids)

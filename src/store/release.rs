@@ -241,6 +241,15 @@ impl Store {
 }
 
 impl Way {
+    /// The command, as acts name it.
+    #[must_use]
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Release => "brake release",
+            Self::Drop => "brake drop",
+        }
+    }
+
     /// The word for its result.
     #[must_use]
     pub fn past(self) -> &'static str {

@@ -3,6 +3,7 @@
 //! Owns these reads. Must never write, unlike the read of a worker.
 
 use super::{Store, StoreError, Tx, rules_in_force};
+use rolekeeper_domain::view::cut;
 use rolekeeper_domain::view::rules::{Activation, InForce, RulesShown, Walk};
 
 impl Store {
@@ -14,9 +15,7 @@ impl Store {
         let mut tx = self.begin_to_read().await?;
         let in_force = rules_in_force::stored(&mut tx).await?;
         let mut history = activations(&mut tx, before, most.saturating_add(1)).await?;
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let more = history.len() > most;
-        history.truncate(most);
+        let more = cut(&mut history, most);
         Ok(RulesShown {
             in_force: in_force.map(|in_force| InForce {
                 version: in_force.version,

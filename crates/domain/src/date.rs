@@ -32,6 +32,18 @@ pub fn of_unix_ns(ns: i64) -> OffsetDateTime {
     exact.and_then(whole_micros).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
+/// The date of Unix microseconds; `None` outside the range.
+#[must_use]
+pub fn of_unix_micros(micros: i64) -> Option<OffsetDateTime> {
+    whole_micros(OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()?)
+}
+
+/// The Unix microseconds of a date.
+#[must_use]
+pub fn unix_micros(at: OffsetDateTime) -> i128 {
+    at.unix_timestamp_nanos() / 1_000
+}
+
 /// The date in UTC and whole microseconds, the precision of Postgres; `None` outside the range.
 #[must_use]
 pub fn whole_micros(at: OffsetDateTime) -> Option<OffsetDateTime> {

@@ -9,7 +9,7 @@ use crate::evaluation::Evaluation;
 use crate::plan::{Plan, RoleChange, SeenRoles, plan};
 
 /// Reason why changes of a user are held until the operator acts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HeldBy {
     /// A stream's loss is recorded: revokes are held.
     StreamLoss,

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::state::Console;
 
 /// Largest form, in bytes.
-pub(super) const MAX_FORM_BYTES: usize = 16 << 10;
+const MAX_FORM_BYTES: usize = 16 << 10;
 /// Time for the whole form to arrive.
 const FORM_WITHIN: Duration = Duration::from_secs(3);
 /// Longest wait for the end of another request.

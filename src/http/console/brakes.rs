@@ -13,12 +13,13 @@ use super::access::Session;
 use super::filters;
 use super::page::{Shell, Trouble, read, show};
 use super::state::Console;
-use super::text::{grouped, of_micros};
+use super::text::grouped;
 use super::viewer::{Act, Keyed, Viewer};
 use crate::flow::brakes::brakes;
 use crate::flow::releases::Outcome;
 use crate::store::Way;
 use rolekeeper_domain::act;
+use rolekeeper_domain::date::of_unix_micros;
 use rolekeeper_domain::explanation::moment;
 use rolekeeper_domain::view::brakes::{Brakes, Kind};
 
@@ -82,10 +83,8 @@ pub(super) async fn act(
     Path(kind): Path<String>,
     Act(session, form): Act<ActForm>,
 ) -> Result<Response, Response> {
-    let refused = |why| {
-        let shell = Shell::new(session.clone(), "/console/brakes", "Brakes");
-        Trouble::new(shell, StatusCode::BAD_REQUEST, why).into_response()
-    };
+    let shell = Shell::new(session.clone(), "/console/brakes", "Brakes");
+    let refused = |why| Trouble::new(shell.clone(), StatusCode::BAD_REQUEST, why).into_response();
     let kind = Kind::named(&kind).ok_or_else(|| refused("Nothing was done: there is no such brake."))?;
     let way = match form.way.as_str() {
         "release" => Way::Release,
@@ -98,17 +97,13 @@ pub(super) async fn act(
             "Nothing was done: the reason is missing. Enter at most 500 characters without control characters.",
         ));
     }
-    let seen = of_micros(form.seen).ok_or_else(|| refused("Nothing was done: load the page again."))?;
+    let seen = of_unix_micros(form.seen).ok_or_else(|| refused("Nothing was done: load the page again."))?;
     let act = act::Act {
         by: session.name.clone(),
-        command: match way {
-            Way::Release => "brake release",
-            Way::Drop => "brake drop",
-        },
+        command: way.command(),
         arguments: json!({"changes": kind.word(), "console": true}),
         why: Some(why.to_owned()),
     };
-    let shell = Shell::new(session.clone(), "/console/brakes", "Brakes");
     let outcome = read(&shell, console.releases.begin(kind, way, seen, act)).await;
     let outcome = outcome.map_err(|_| {
         Trouble::new(
@@ -119,14 +114,14 @@ pub(super) async fn act(
         )
         .into_response()
     })?;
-    let (status, said, done) = answer(kind, way, &outcome);
-    shown(session, &console, &Asked::default(), status, Some((said, done)))
+    let (status, said) = answer(kind, way, &outcome);
+    shown(session, &console, &Asked::default(), status, Some(said))
         .await
         .map_err(Trouble::into_response)
 }
 
-/// The sentence about an act, and whether it did anything.
-fn answer(kind: Kind, way: Way, outcome: &Outcome) -> (StatusCode, String, bool) {
+/// The sentence about an act; OK if it did anything.
+fn answer(kind: Kind, way: Way, outcome: &Outcome) -> (StatusCode, String) {
     let (what, past) = (kind.word(), way.past());
     let of_way = match way {
         Way::Release => kind.released(),
@@ -135,17 +130,13 @@ fn answer(kind: Kind, way: Way, outcome: &Outcome) -> (StatusCode, String, bool)
     match outcome {
         Outcome::Ended(users) => {
             let users = grouped(i64::try_from(*users).unwrap_or(i64::MAX));
-            (
-                StatusCode::OK,
-                format!("{what}: {users} users {past}: {of_way}."),
-                true,
-            )
+            (StatusCode::OK, format!("{what}: {users} users {past}: {of_way}."))
         }
         Outcome::GoesOn => {
             let said = format!(
                 "{what}: it has begun and goes on; this page shows how many users are {past} so far."
             );
-            (StatusCode::OK, said, true)
+            (StatusCode::OK, said)
         }
         Outcome::NotEngaged(last) => {
             let by = last.as_ref().map_or_else(String::new, |last| {
@@ -157,7 +148,7 @@ fn answer(kind: Kind, way: Way, outcome: &Outcome) -> (StatusCode, String, bool)
                 )
             });
             let said = format!("{what}: nothing was done, since the brake is not engaged any more.{by}");
-            (StatusCode::CONFLICT, said, false)
+            (StatusCode::CONFLICT, said)
         }
         Outcome::EngagedAgain(at) => {
             let said = format!(
@@ -165,7 +156,7 @@ fn answer(kind: Kind, way: Way, outcome: &Outcome) -> (StatusCode, String, bool)
                  Look at its held users first.",
                 moment(*at)
             );
-            (StatusCode::CONFLICT, said, false)
+            (StatusCode::CONFLICT, said)
         }
         Outcome::UnderWay(run) => {
             let by = run.as_ref().map_or_else(
@@ -180,7 +171,7 @@ fn answer(kind: Kind, way: Way, outcome: &Outcome) -> (StatusCode, String, bool)
                 },
             );
             let said = format!("{what}: nothing was done, since these changes are in the hands of {by}.");
-            (StatusCode::CONFLICT, said, false)
+            (StatusCode::CONFLICT, said)
         }
     }
 }
@@ -190,7 +181,7 @@ async fn shown(
     console: &Console,
     asked: &Asked,
     status: StatusCode,
-    said: Option<(String, bool)>,
+    said: Option<String>,
 ) -> Result<Response, Trouble> {
     let shell = Shell::new(session, "/console/brakes", "Brakes");
     let after = super::text::stored(asked.after.clone());
@@ -200,8 +191,8 @@ async fn shown(
         shell,
         engaged: brakes.brakes.iter().any(|brake| brake.engaged_at.is_some()),
         brakes,
-        done: said.as_ref().is_some_and(|(_, done)| *done),
-        said: said.map(|(said, _)| said),
+        done: status == StatusCode::OK,
+        said,
     };
     Ok(show(status, &page))
 }

@@ -98,10 +98,8 @@ impl Page {
                     thresholds.push(Line { y, text });
                 }
             };
-            if rule.grant_at == rule.revoke_below {
-                line(rule.grant_at, format!("{role}: granted at {}", rule.grant_at));
-            } else {
-                line(rule.grant_at, format!("{role}: granted at {}", rule.grant_at));
+            line(rule.grant_at, format!("{role}: granted at {}", rule.grant_at));
+            if rule.grant_at != rule.revoke_below {
                 line(
                     rule.revoke_below,
                     format!("{role}: revoked below {}", rule.revoke_below),

@@ -15,6 +15,7 @@ use askama::{Result, Values};
 use time::OffsetDateTime;
 
 use super::text;
+use rolekeeper_domain::date::unix_micros;
 use rolekeeper_domain::explanation::moment;
 
 /// A time, behind any number of references.
@@ -44,7 +45,7 @@ pub(super) fn when<T: Moment>(at: T, _: &dyn Values) -> Result<String> {
 /// A time in microseconds, for a form.
 #[askama::filter_fn]
 pub(super) fn micros<T: Moment>(at: T, _: &dyn Values) -> Result<String> {
-    Ok((at.at().unix_timestamp_nanos() / 1_000).to_string())
+    Ok(unix_micros(at.at()).to_string())
 }
 
 /// A text from outside.

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::access::{Refused, Rights};
 use super::state::Console;
 use super::text::visible;
-use super::viewer::{self, Keyed};
+use super::viewer;
 
 #[derive(Deserialize)]
 pub(super) struct SignInForm {
@@ -28,12 +28,6 @@ pub(super) struct SignInForm {
 pub(super) struct SignOutForm {
     #[serde(default)]
     form_key: String,
-}
-
-impl Keyed for SignOutForm {
-    fn form_key(&self) -> &str {
-        &self.form_key
-    }
 }
 
 /// Begins a session.
@@ -82,7 +76,7 @@ pub(super) async fn sign_out(
     let id = viewer::id(&headers);
     let session = id.and_then(|id| Some((id, console.access.session(id, Instant::now())?)));
     match session {
-        Some((id, session)) if session.made(form.form_key()) => console.access.sign_out(id),
+        Some((id, session)) if session.made(&form.form_key) => console.access.sign_out(id),
         Some(_) => return StatusCode::FORBIDDEN.into_response(),
         None => {}
     }

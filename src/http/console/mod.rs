@@ -27,7 +27,6 @@ mod users;
 mod viewer;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
@@ -62,7 +61,6 @@ pub fn routes(parts: Parts) -> Router {
         .route("/console/sign-out", post(login::sign_out))
         .route("/console/assets/{name}", get(assets::asset))
         .route("/console/{*rest}", get(unknown))
-        .layer(DefaultBodyLimit::max(bounds::MAX_FORM_BYTES))
         .layer(from_fn_with_state(console.clone(), bounds::bounded))
         .layer(map_response(guarded))
         .with_state(console)

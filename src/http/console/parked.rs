@@ -14,6 +14,7 @@ use super::filters;
 use super::page::{Shell, Trouble, read, show};
 use super::state::Console;
 use super::viewer::Viewer;
+use rolekeeper_domain::date::{of_unix_micros, unix_micros};
 use rolekeeper_domain::view::parked::ParkedPage;
 
 /// Users of one page.
@@ -44,7 +45,7 @@ pub(super) async fn page(
 ) -> Result<Response, Trouble> {
     let shell = Shell::new(session, "/console/parked", "Parked users");
     let user = super::text::stored(user);
-    let since = since.and_then(super::text::of_micros);
+    let since = since.and_then(of_unix_micros);
     let (found, count) = read(&shell, async {
         let page = console
             .read
@@ -67,5 +68,5 @@ pub(super) async fn page(
 
 fn key(since: OffsetDateTime, user: &str) -> String {
     let user = utf8_percent_encode(user, NON_ALPHANUMERIC);
-    format!("since={}&user={user}", since.unix_timestamp_nanos() / 1_000)
+    format!("since={}&user={user}", unix_micros(since))
 }

@@ -5,10 +5,6 @@
 
 use std::fmt::Display;
 
-use time::OffsetDateTime;
-
-use rolekeeper_domain::date::whole_micros;
-
 /// Longest text that is shown whole, in characters.
 const MOST_CHARS: usize = 500;
 
@@ -61,11 +57,7 @@ pub(super) fn whole(number: f64) -> i64 {
 pub(super) fn visible(text: &str) -> String {
     let mut shown = String::new();
     for sign in text.chars().take(MOST_CHARS) {
-        if is_unseen(sign) {
-            shown.extend(sign.escape_unicode());
-        } else {
-            shown.push(sign);
-        }
+        push(&mut shown, sign);
     }
     let chars = text.chars().count();
     if chars > MOST_CHARS {
@@ -79,16 +71,20 @@ pub(super) fn visible(text: &str) -> String {
 /// The same in several lines, and whole.
 pub(super) fn visible_lines(text: &str) -> String {
     let lines = text.lines().map(|line| {
-        let shown = line.chars().map(|sign| {
-            if is_unseen(sign) {
-                sign.escape_unicode().to_string()
-            } else {
-                sign.to_string()
-            }
-        });
-        shown.collect::<String>()
+        let mut shown = String::new();
+        line.chars().for_each(|sign| push(&mut shown, sign));
+        shown
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Adds a sign, or its code.
+fn push(shown: &mut String, sign: char) {
+    if is_unseen(sign) {
+        shown.extend(sign.escape_unicode());
+    } else {
+        shown.push(sign);
+    }
 }
 
 /// Whether a sign has no shape of its own, or changes the direction of those around it.
@@ -100,12 +96,6 @@ fn is_unseen(sign: char) -> bool {
             sign,
             '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{2028}' | '\u{2029}'
         )
-}
-
-/// A time from microseconds since 1970.
-pub(super) fn of_micros(micros: i64) -> Option<OffsetDateTime> {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()?;
-    whole_micros(at)
 }
 
 /// A text that Postgres can compare: without the character 0, which it does not store.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{Store, StoreError, erasures, identities, rules_in_force, snapshot};
 use rolekeeper_domain::explanation::{CountedTo, InForce, Stored};
 
-pub(super) use queued::Row as QueuedRow;
+pub(super) use queued::{Row as QueuedRow, entries};
 pub(super) use system::read as system;
 
 /// Age of a verification that counts as fresh. An explanation shows the time itself.

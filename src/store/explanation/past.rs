@@ -4,6 +4,7 @@
 
 use crate::store::{StoreError, Tx};
 use rolekeeper_domain::explanation::{Decision, Page, Write};
+use rolekeeper_domain::view::cut;
 
 /// The last completed change of each of these roles, or the last one that another client made.
 pub(super) async fn last_changes(
@@ -65,8 +66,6 @@ pub(super) async fn writes(tx: &mut Tx<'_>, ids: &[String], most: i64) -> Result
 }
 
 fn page<T>(mut rows: Vec<T>, most: i64) -> Page<T> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let more = rows.len() > most;
-    rows.truncate(most);
+    let more = cut(&mut rows, most);
     Page { rows, more }
 }

@@ -52,3 +52,8 @@ impl From<Row> for Queued {
         }
     }
 }
+
+/// The entries of these rows.
+pub(in crate::store) fn entries(rows: Vec<Row>) -> Vec<Queued> {
+    rows.into_iter().map(Queued::from).collect()
+}

@@ -4,7 +4,7 @@
 
 use time::OffsetDateTime;
 
-use super::queued::Row;
+use super::queued::{self, Row};
 use crate::store::{StoreError, Tx};
 use rolekeeper_domain::explanation::{Account, Id, IdKind, PinRow, Playlist, Playlists, Queued};
 use rolekeeper_domain::snapshot::Facts;
@@ -112,12 +112,7 @@ pub(super) async fn queue(tx: &mut Tx<'_>, ids: &[String]) -> Result<Vec<Queued>
          FROM work_queue WHERE user_id = ANY($1::text[]) ORDER BY user_id",
         ids
     );
-    Ok(rows
-        .fetch_all(&mut *tx)
-        .await?
-        .into_iter()
-        .map(Queued::from)
-        .collect())
+    Ok(queued::entries(rows.fetch_all(&mut *tx).await?))
 }
 
 /// The pins of all ids, also ended ones.

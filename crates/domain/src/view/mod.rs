@@ -43,6 +43,15 @@ impl std::fmt::Display for Capped {
     }
 }
 
+/// Cuts rows, of which one more than `most` was read, to `most`; returns whether there was one more.
+#[must_use]
+pub fn cut<T>(rows: &mut Vec<T>, most: i64) -> bool {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let more = rows.len() > most;
+    rows.truncate(most);
+    more
+}
+
 /// A time in UTC and whole seconds.
 pub(crate) fn seconds<S: Serializer>(at: &OffsetDateTime, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&moment(*at))

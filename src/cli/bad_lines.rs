@@ -2,10 +2,13 @@
 //!
 //! Owns how many are named. Must never end a command.
 
+use std::io;
+
 use anyhow::Result;
 
 use super::output::remark;
-use crate::flow::line_file::Bad;
+use super::progress::Progress;
+use crate::flow::line_file::{Bad, Kept};
 
 /// Bad lines that are named; the rest is counted.
 const MOST_NAMED: u64 = 100;
@@ -27,6 +30,27 @@ impl Named {
             remark!("and {more} more bad lines");
         }
     }
+}
+
+/// Runs a check of all lines, which passes each bad line and the number of good ones so far to its argument; names the bad ones.
+pub(super) async fn checked<T: Send + 'static>(
+    kept: Kept,
+    check: impl FnOnce(&Kept, &mut dyn FnMut(u64, Option<Bad>)) -> io::Result<T> + Send + 'static,
+) -> Result<(T, Kept)> {
+    on_thread(move || {
+        let (mut progress, mut named) = (Progress::new("lines checked", None), Named::default());
+        let checked = check(&kept, &mut |good, bad| match bad {
+            None => progress.at(good),
+            Some(bad) => {
+                progress.clear();
+                named.name(&bad);
+            }
+        });
+        progress.clear();
+        named.end();
+        Ok((checked?, kept))
+    })
+    .await
 }
 
 /// Runs work that may block for long, such as reading a pipe.

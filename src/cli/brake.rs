@@ -130,11 +130,7 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
         Some(Action::Release { changes, act }) => (changes.kind(), Way::Release, act),
         Some(Action::Drop { changes, act }) => (changes.kind(), Way::Drop, act),
     };
-    let command = match way {
-        Way::Release => "brake release",
-        Way::Drop => "brake drop",
-    };
-    let act = act.act(command, json!({"changes": kind.word()}));
+    let act = act.act(way.command(), json!({"changes": kind.word()}));
     brake_release::run(&store, kind, way, &act).await
 }
 

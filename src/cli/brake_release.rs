@@ -61,13 +61,10 @@ fn so_far(release: &Release, what: &str) -> String {
     if release.brake_has_ended() {
         return format!("{what}: interrupted, but {users} users are {past} and the brake is released");
     }
-    let again = match release.way {
-        Way::Release => "release",
-        Way::Drop => "drop",
-    };
+    let again = release.way.command();
     format!(
         "{what}: interrupted after {users} users were {past}. The brake is still engaged and holds the others. To continue: \
-         rolekeeper brake {again} {what}"
+         rolekeeper {again} {what}"
     )
 }
 

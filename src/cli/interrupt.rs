@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use futures_util::FutureExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// Longest time for which a step goes on after a signal: Postgres may not respond.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
@@ -39,6 +40,18 @@ impl Interrupt {
     pub(super) fn is_requested(&mut self) -> bool {
         let mut signals = self.0.iter_mut();
         signals.any(|signal| signal.recv().now_or_never().is_some())
+    }
+
+    /// Waits for work that ends soon after `stop` is cancelled, which a signal does.
+    pub(super) async fn stops<T>(&mut self, work: impl Future<Output = T>, stop: &CancellationToken) -> T {
+        tokio::pin!(work);
+        tokio::select! {
+            done = &mut work => done,
+            () = self.requested() => {
+                stop.cancel();
+                work.await
+            }
+        }
     }
 
     /// Waits for work that ends by itself between two steps. Once a signal arrives, calls `stop`, and waits for one more second;

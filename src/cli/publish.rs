@@ -12,13 +12,13 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::bad_lines::{Named, on_thread};
+use super::bad_lines::{self, Named, on_thread};
 use super::interrupt::Interrupt;
 use super::output::{remark, say};
 use super::progress::Progress;
 use crate::app;
 use crate::config::BusArgs;
-use crate::flow::line_file::{Kept, Source};
+use crate::flow::line_file::{Bad, Kept, Source};
 use crate::flow::publish_lines::{Checked, End, PublishLines, Sent, check, sent_again_within};
 
 /// Exit code when some lines were not sent.
@@ -109,31 +109,21 @@ async fn publish(args: PublishArgs, stop: &CancellationToken) -> Result<ExitCode
 
 /// Checks all lines. Fails if there are bad ones.
 async fn all_checked(kept: Kept, from: u64, stop: &CancellationToken) -> Result<(Checked, Kept)> {
-    let stop = stop.clone();
-    on_thread(move || {
-        let (mut progress, mut named) = (Progress::new("lines checked", None), Named::default());
-        let checked = check(kept.reader()?, from, &stop, |so_far: Checked, bad| match bad {
-            None => progress.at(so_far.good),
-            Some(bad) => {
-                progress.clear();
-                named.name(&bad);
-            }
-        });
-        progress.clear();
-        named.end();
-        let checked = checked?;
-        let Checked { good, bad, .. } = checked;
-        if stop.is_cancelled() {
-            bail!("interrupted while the lines were checked: nothing was sent");
-        }
-        if bad > 0 {
-            bail!(
-                "{bad} bad lines, {good} good ones: nothing was sent. Correct the lines, or add --skip-bad to send the good ones"
-            );
-        }
-        Ok((checked, kept))
-    })
-    .await
+    let stopped = stop.clone();
+    let check = move |kept: &Kept, report: &mut dyn FnMut(u64, Option<Bad>)| {
+        check(kept.reader()?, from, &stopped, report)
+    };
+    let (checked, kept) = bad_lines::checked(kept, check).await?;
+    let Checked { good, bad, .. } = checked;
+    if stop.is_cancelled() {
+        bail!("interrupted while the lines were checked: nothing was sent");
+    }
+    if bad > 0 {
+        bail!(
+            "{bad} bad lines, {good} good ones: nothing was sent. Correct the lines, or add --skip-bad to send the good ones"
+        );
+    }
+    Ok((checked, kept))
 }
 
 /// Reports the end of a run.

@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::interrupt::Interrupt;
 use super::output::{remark, say};
 use super::progress::Progress;
+use super::rules;
 use super::verify::{not_checked, partitions};
 use crate::app;
 use crate::config::{BusArgs, ByArgs, DatabaseArgs, ErasureArgs, check_parts};
@@ -58,8 +59,7 @@ pub(super) async fn run(args: RebuildArgs) -> Result<ExitCode> {
     let (database, bus) = check_parts(&database, &bus)?;
     let store = app::connect(&database).await?.with_erasure_key(key);
     store.check_schema().await?;
-    let in_force = store.rules_in_force().await?;
-    let in_force = in_force.context("no rules are in force: no worker has been started yet")?;
+    let in_force = rules::in_force(&store).await?;
     let (stop, mut interrupt) = (CancellationToken::new(), Interrupt::catch()?);
     let rebuild = Rebuild {
         recounter: Recounter {
@@ -73,17 +73,8 @@ pub(super) async fn run(args: RebuildArgs) -> Result<ExitCode> {
     };
     let partitions = partitions(partition);
     let mut progress = Progress::new("partitions", Some(partitions.len() as u64));
-    let rebuilt = {
-        let rebuilt = rebuild.run(&partitions, |done| progress.at(done));
-        tokio::pin!(rebuilt);
-        tokio::select! {
-            rebuilt = &mut rebuilt => rebuilt,
-            () = interrupt.requested() => {
-                stop.cancel();
-                rebuilt.await
-            }
-        }
-    };
+    let rebuilt = rebuild.run(&partitions, |done| progress.at(done));
+    let rebuilt = interrupt.stops(Box::pin(rebuilt), &stop).await;
     progress.clear();
     let rebuilt = rebuilt?;
     if json {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use super::plan::{OutputArgs, Plan, Users};
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ForbiddenArgs};
 use crate::flow::rules_file;
-use crate::store::{OfferedBy, Store, StoreError};
+use crate::store::{InForce, OfferedBy, Store, StoreError};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::forbidden::ForbiddenRoles;
 use rolekeeper_domain::rule::Versioned;
@@ -148,10 +148,14 @@ async fn apply(store: &Store, offered: &Versioned, force: bool, act: &Act) -> Re
     Ok(())
 }
 
+/// The rules in force; an error before the first worker has been started.
+pub(super) async fn in_force(store: &Store) -> Result<InForce> {
+    let in_force = store.rules_in_force().await?;
+    in_force.context("no rules are in force: no worker has been started yet")
+}
+
 async fn show(store: &Store) -> Result<()> {
-    let Some(in_force) = store.rules_in_force().await? else {
-        bail!("no rules are in force: no worker has been started yet");
-    };
+    let in_force = in_force(store).await?;
     let by = in_force.put_by.as_deref().unwrap_or("an earlier release");
     say!("# in force since {}, by {by}", in_force.since);
     if in_force.version > 0 {

@@ -14,6 +14,7 @@ use super::interrupt::Interrupt;
 use super::output::{remark, say};
 use super::plan::{OutputArgs, Plan, Users};
 use super::plan_file::OpenPlan;
+use super::rules;
 use crate::app;
 use crate::config::{DatabaseArgs, ForbiddenArgs};
 use crate::store::{RulesChange, Store};
@@ -122,8 +123,7 @@ impl Undo {
 
     /// The former rules under a higher version.
     async fn rules(&self, change: &RulesChange) -> Result<ExitCode> {
-        let in_force = self.store.rules_in_force().await?;
-        let in_force = in_force.context("no rules are in force: no worker has been started yet")?;
+        let in_force = rules::in_force(&self.store).await?;
         let version = change.version;
         if change.replaced || in_force.rules.fingerprint() != change.fingerprint {
             bail!(

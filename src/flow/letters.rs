@@ -2,18 +2,17 @@
 //!
 //! Owns the word of a key, and the form of a letter without its message. Must never change a letter.
 
-use time::OffsetDateTime;
-
 use crate::bus::STREAMS;
 use crate::store::kept_letters::COUNTED_AT_MOST;
 use crate::store::{Letter, LetterFilter, LetterKey, Store, StoreError};
+use rolekeeper_domain::date::{of_unix_micros, unix_micros};
 use rolekeeper_domain::view::letters::{self, LetterCount, LetterPage};
+use rolekeeper_domain::view::{Capped, cut};
 
 /// A key as one word, for the next page.
 #[must_use]
 pub fn word(key: &LetterKey) -> String {
-    let micros = key.stored_at.unix_timestamp_nanos() / 1_000;
-    format!("{}/{}/{micros}", key.stream, key.seq)
+    format!("{}/{}/{}", key.stream, key.seq, unix_micros(key.stored_at))
 }
 
 /// The key with this word.
@@ -23,14 +22,10 @@ pub fn key(word: &str) -> Option<LetterKey> {
     let [stream, seq, micros] = parts[..] else {
         return None;
     };
-    let ns = micros
-        .parse::<i64>()
-        .ok()
-        .map(|micros| i128::from(micros) * 1_000)?;
     Some(LetterKey {
         stream: self::stream(stream)?.to_owned(),
         seq: seq.parse().ok()?,
-        stored_at: OffsetDateTime::from_unix_timestamp_nanos(ns).ok()?,
+        stored_at: of_unix_micros(micros.parse().ok()?)?,
     })
 }
 
@@ -67,12 +62,15 @@ pub fn shown(letter: &Letter) -> letters::Letter {
 /// Postgres does not respond.
 pub async fn counts(store: &Store, filter: &LetterFilter) -> Result<Vec<LetterCount>, StoreError> {
     let counts = store.letter_counts(filter).await?.into_iter();
-    let shown = counts.map(|one| LetterCount {
-        found: one.found,
-        reason: one.reason,
-        stream: one.stream,
-        waiting: one.waiting.min(COUNTED_AT_MOST),
-        waiting_capped: one.waiting > COUNTED_AT_MOST,
+    let shown = counts.map(|one| {
+        let waiting = Capped::of(one.waiting, COUNTED_AT_MOST);
+        LetterCount {
+            found: one.found,
+            reason: one.reason,
+            stream: one.stream,
+            waiting: waiting.number,
+            waiting_capped: waiting.capped,
+        }
     });
     Ok(shown.collect())
 }
@@ -88,8 +86,7 @@ pub async fn page(
     most: u32,
 ) -> Result<LetterPage, StoreError> {
     let mut letters = store.letters(filter, after, i64::from(most) + 1).await?;
-    let more = letters.len() > most as usize;
-    letters.truncate(most as usize);
+    let more = cut(&mut letters, most.into());
     Ok(LetterPage {
         counts: counts(store, filter).await?,
         letters: letters.iter().map(shown).collect(),

@@ -152,7 +152,7 @@ impl Rebuild<'_> {
         act.arguments = json!({"partition": partition});
         let mut not_rebuilt = None;
         for round in 0..ROUNDS {
-            let recounted = match self.recounter.partition(partition, &mut |_| {}).await? {
+            let recounted = match self.recounter.partition(partition).await? {
                 Checked::Yes(recounted) => recounted,
                 Checked::No(why) => {
                     not_rebuilt = Some(why);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::kept::{Kept, KeptError};
 use crate::bus::{APP_EVENTS, Bus, BusError, Message, Stored, Which};
 use crate::store::recount::Counted;
-use crate::store::{Base, Cursor, Store, StoreError};
+use crate::store::{Base, Cursor, Store, StoreError, playlists};
 use rolekeeper_domain::date::of_unix_ns;
 use rolekeeper_domain::event::{self, EventKind, PARTITIONS};
 use rolekeeper_domain::replay::{Difference, Recount};
@@ -69,18 +69,14 @@ pub enum RecountError {
 }
 
 impl Recounter<'_> {
-    /// Counts a partition again; `progress` is called with the number of messages that were read so far.
+    /// Counts a partition again.
     ///
     /// # Errors
     /// Postgres or JetStream does not respond, or the stop was requested.
-    pub async fn partition(
-        &self,
-        partition: i16,
-        progress: &mut impl FnMut(u64),
-    ) -> Result<Checked, RecountError> {
+    pub async fn partition(&self, partition: i16) -> Result<Checked, RecountError> {
         let mut checked = Checked::No(String::new());
         for _ in 0..TRIES {
-            checked = self.once(partition, progress).await?;
+            checked = self.once(partition).await?;
             match &checked {
                 Checked::No(_) if self.is_kept_from(partition).await? => {}
                 _ => break,
@@ -89,7 +85,7 @@ impl Recounter<'_> {
         Ok(checked)
     }
 
-    async fn once(&self, partition: i16, progress: &mut impl FnMut(u64)) -> Result<Checked, RecountError> {
+    async fn once(&self, partition: i16) -> Result<Checked, RecountError> {
         let Some(stored) = self.store.partition(partition).await? else {
             return Ok(Checked::No("no worker has folded APP_EVENTS yet".to_owned()));
         };
@@ -136,7 +132,6 @@ impl Recounter<'_> {
                     let deletes = replaced.get(&message.seq).copied();
                     messages += u64::from(take(&mut recount, message, (partition, deletes)));
                 }
-                progress(messages);
             }
             Ok::<_, KeptError>(())
         };
@@ -226,7 +221,7 @@ impl Recounter<'_> {
 }
 
 fn is_of(partition: i16, playlist: &str) -> bool {
-    i16::try_from(event::partition(playlist)) == Ok(partition)
+    playlists::partition(playlist) == partition
 }
 
 /// Takes a message as the fold did; returns whether it is of the partition.

@@ -3,10 +3,11 @@
 //! Owns the checks of the plan's tenant and rules. Must never put rules in force that `rules apply` would refuse, nor any that are
 //! not shown first.
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use time::OffsetDateTime;
 
 use crate::cli::output::say;
+use crate::cli::rules;
 use crate::store::{InForce, Store};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::explanation::plain;
@@ -52,8 +53,7 @@ impl Before {
                 ),
             }
         }
-        let in_force = store.rules_in_force().await?;
-        let in_force = in_force.context("no rules are in force: no worker has been started yet")?;
+        let in_force = rules::in_force(store).await?;
         let verdict = proposed.map(|proposed| judge(proposed, Some(&in_force.to_compare())));
         let is_done = verdict == Some(Verdict::Same);
         if in_force.rules.fingerprint() != header.in_force.fingerprint && !is_done {

@@ -5,40 +5,27 @@
 use anyhow::{Result, bail};
 use tokio_util::sync::CancellationToken;
 
-use super::super::bad_lines::{Named, on_thread};
-use super::super::progress::Progress;
+use super::super::bad_lines;
 use crate::flow::import::{self, Checked};
 use crate::flow::line_file::Kept;
 
 /// Checks all lines. Fails if there are bad ones, or none.
 pub(super) async fn all_checked(kept: Kept, stop: &CancellationToken) -> Result<(Checked, Kept)> {
-    let stop = stop.clone();
-    on_thread(move || {
-        let (mut progress, mut named) = (Progress::new("lines checked", None), Named::default());
-        let checked = import::check(&kept, &stop, |good, bad| match bad {
-            None => progress.at(good),
-            Some(bad) => {
-                progress.clear();
-                named.name(&bad);
-            }
-        });
-        progress.clear();
-        named.end();
-        let checked = checked?;
-        if stop.is_cancelled() {
-            bail!("interrupted while the lines were checked: nothing was counted");
-        }
-        let Checked { good, bad, .. } = checked;
-        if bad > 0 && checked.format.is_none() {
-            bail!("the first line is none of NDJSON or CSV: nothing was counted");
-        }
-        if bad > 0 {
-            bail!("{bad} bad lines, {good} good ones: nothing was counted. Correct or remove the bad lines");
-        }
-        if good == 0 {
-            bail!("no line with plays: nothing was counted");
-        }
-        Ok((checked, kept))
-    })
-    .await
+    let stopped = stop.clone();
+    let (checked, kept) =
+        bad_lines::checked(kept, move |kept, report| import::check(kept, &stopped, report)).await?;
+    if stop.is_cancelled() {
+        bail!("interrupted while the lines were checked: nothing was counted");
+    }
+    let Checked { good, bad, .. } = checked;
+    if bad > 0 && checked.format.is_none() {
+        bail!("the first line is none of NDJSON or CSV: nothing was counted");
+    }
+    if bad > 0 {
+        bail!("{bad} bad lines, {good} good ones: nothing was counted. Correct or remove the bad lines");
+    }
+    if good == 0 {
+        bail!("no line with plays: nothing was counted");
+    }
+    Ok((checked, kept))
 }

@@ -19,6 +19,7 @@ use super::interrupt::Interrupt;
 use super::output::{remark, say};
 use super::plan::{OutputArgs, Plan, Users};
 use super::progress::Progress;
+use super::rules;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ForbiddenArgs};
 use crate::flow::import::{self, Checked};
@@ -90,8 +91,7 @@ async fn import_file(args: ImportArgs, stop: &CancellationToken) -> Result<ExitC
     let told = json!({"file": name, "sha256": checked.source, "lines": checked.last, "release": release});
     let act = act.act("import", told);
     let store = app::connect(&database).await?;
-    let in_force = store.rules_in_force().await?;
-    let in_force = in_force.context("no rules are in force: no worker has been started yet")?;
+    let in_force = rules::in_force(&store).await?;
     let run = Run {
         store,
         in_force,
@@ -164,6 +164,12 @@ impl Run {
         Ok(())
     }
 
+    /// Lets the roles change.
+    async fn let_go(&self) -> Result<()> {
+        let (rules, source) = (&self.in_force.rules, self.checked.source.as_str());
+        let_go(&self.store, rules, &self.forbidden, source, &self.act).await
+    }
+
     /// Shows the plan, or lets the roles change.
     async fn shown(&self, release: bool, output: &OutputArgs) -> Result<ExitCode> {
         let source = self.checked.source.as_str();
@@ -173,14 +179,7 @@ impl Run {
             return Ok(ExitCode::SUCCESS);
         }
         if release {
-            let_go(
-                &self.store,
-                &self.in_force.rules,
-                &self.forbidden,
-                source,
-                &self.act,
-            )
-            .await?;
+            self.let_go().await?;
             return Ok(ExitCode::SUCCESS);
         }
         let plan = Plan {
@@ -191,14 +190,7 @@ impl Run {
         };
         let code = plan.make(output).await?;
         if code == ExitCode::SUCCESS {
-            let_go(
-                &self.store,
-                &self.in_force.rules,
-                &self.forbidden,
-                source,
-                &self.act,
-            )
-            .await?;
+            self.let_go().await?;
         } else if code != ExitCode::FAILURE {
             remark!(
                 "The roles of the users of this import are held. To let them change: rolekeeper apply PLAN with a plan of this command \

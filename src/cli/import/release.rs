@@ -40,8 +40,7 @@ pub(super) async fn by_id(
     let import = import.with_context(|| {
         format!("{id}: this database has no import with this id: table imports has them, as source")
     })?;
-    let in_force = store.rules_in_force().await?;
-    let in_force = in_force.context("no rules are in force: no worker has been started yet")?;
+    let in_force = super::super::rules::in_force(store).await?;
     let file = plain(&import.file);
     if import.ended_at.is_none() {
         remark!(

@@ -91,20 +91,11 @@ pub(super) async fn run(args: SimulateArgs) -> Result<()> {
         stop: stop.clone(),
     };
     let mut progress = None;
-    let simulation = {
-        let simulated = simulate.run(|read, all| {
-            let progress = progress.get_or_insert_with(|| Progress::new("messages", Some(all)));
-            progress.at(read);
-        });
-        tokio::pin!(simulated);
-        tokio::select! {
-            simulation = &mut simulated => simulation,
-            () = interrupt.requested() => {
-                stop.cancel();
-                simulated.await
-            }
-        }
-    };
+    let simulated = simulate.run(|read, all| {
+        let progress = progress.get_or_insert_with(|| Progress::new("messages", Some(all)));
+        progress.at(read);
+    });
+    let simulation = interrupt.stops(Box::pin(simulated), &stop).await;
     if let Some(progress) = progress {
         progress.clear();
     }

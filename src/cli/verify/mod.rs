@@ -83,17 +83,8 @@ pub(super) async fn run(args: VerifyArgs) -> Result<ExitCode> {
         stop: CancellationToken::new(),
     };
     let mut interrupt = Interrupt::catch()?;
-    let verified = {
-        let verified = run.verify((bus, partition), auth0);
-        tokio::pin!(verified);
-        tokio::select! {
-            verified = &mut verified => verified,
-            () = interrupt.requested() => {
-                run.stop.cancel();
-                verified.await
-            }
-        }
-    }?;
+    let verified = run.verify((bus, partition), auth0);
+    let verified = interrupt.stops(Box::pin(verified), &run.stop).await?;
     if json {
         say!("{}", serde_json::to_string_pretty(&verified)?);
     } else {

@@ -12,7 +12,8 @@ use super::progress::Report;
 use crate::auth0::{CallError, LaterWhy, Reply};
 use crate::flow::backoff::base_delay;
 use crate::flow::permit::RateLimiter;
-use rolekeeper_domain::pacer::{CallKind, RateHeaders};
+use crate::store::{Store, StoreError};
+use rolekeeper_domain::pacer::{CallKind, RateHeaders, RatePlan};
 use rolekeeper_domain::schedule::MAX_FLOOR;
 
 /// Attempts at one call while Auth0 fails: about two minutes.
@@ -38,12 +39,23 @@ pub(in crate::flow) enum Paid {
 }
 
 impl Calls {
-    pub(in crate::flow) fn new(rate_limiter: Arc<RateLimiter>, jobs_apart: bool, report: Report) -> Self {
-        Self {
-            rate_limiter,
-            jobs_apart,
+    /// Calls beside the worker's, within its reserve and the one that the settings of the command leave to other clients.
+    ///
+    /// # Errors
+    /// Postgres does not respond.
+    pub(in crate::flow) async fn beside_the_worker(
+        store: &Store,
+        plan: RatePlan,
+        own_reserve: Option<f64>,
+        report: Report,
+    ) -> Result<Self, StoreError> {
+        let reserve = store.limits().await?.reserve().max(own_reserve.unwrap_or(0.0));
+        Ok(Self {
+            rate_limiter: RateLimiter::beside_the_worker(plan, reserve),
+            // Jobs count separately where the tenant's log does.
+            jobs_apart: plan.has_bucket_for_logs(),
             report,
-        }
+        })
     }
 
     /// Makes a call, and repeats it while Auth0 fails.

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth0::{Client, Exporter, Reader};
-use crate::flow::permit::RateLimiter;
 use crate::store::discovery::Discovery;
 use crate::store::{Lock, LockGuard, Store};
 use calls::Calls;
@@ -93,15 +92,9 @@ impl Discover {
         let in_force = store.rules_in_force().await?.ok_or(DiscoveryError::NoRules)?;
         reader.authorize().await?;
         store.bind_tenant(&reader.tenant()).await?;
-        let reserve = store.limits().await?.reserve().max(own_reserve.unwrap_or(0.0));
         let report = Report::new(mode.report);
         let mut run = Run {
-            calls: Calls::new(
-                RateLimiter::beside_the_worker(plan, reserve),
-                // Jobs count separately where the tenant's log does.
-                plan.has_bucket_for_logs(),
-                report.clone(),
-            ),
+            calls: Calls::beside_the_worker(&store, plan, own_reserve, report.clone()).await?,
             rules: Arc::new(in_force.rules),
             store,
             reader,

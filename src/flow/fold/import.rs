@@ -11,10 +11,9 @@ use super::key_cache::KeyCache;
 use crate::bus::APP_EVENTS;
 use crate::store::imports::{self, Effect};
 use crate::store::{
-    Store, StoreError, Tx, bases, event_ids, kept_letters, owner_totals, playlist_lifecycles,
+    Store, StoreError, Tx, bases, event_ids, kept_letters, owner_totals, playlist_lifecycles, playlists,
 };
 use rolekeeper_domain::act::Act;
-use rolekeeper_domain::event;
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::import::{Past, Plays};
 use rolekeeper_domain::rule::Rules;
@@ -73,7 +72,7 @@ impl<'a> Count<'a> {
     ///
     /// # Errors
     /// None of these lines was counted, unless Postgres did not respond.
-    pub async fn lines(&mut self, lines: &Lines, last: Option<&Act>) -> Result<Effect, CountError> {
+    pub async fn lines(&mut self, lines: &Lines, last: Option<&Act>) -> Result<(), CountError> {
         let mut tx = self.store.begin().await?;
         match kept_letters::stop_folds(&mut tx, APP_EVENTS, &self.rules.fingerprint()).await? {
             None => return Err(CountError::NotFolded),
@@ -88,17 +87,13 @@ impl<'a> Count<'a> {
         if let Some(act) = last {
             imports::end(&mut tx, self.source, act).await?;
         }
-        tx.commit().await.map_err(StoreError::from)?;
-        Ok(effect)
+        Ok(tx.commit().await.map_err(StoreError::from)?)
     }
 
     /// Adds to the playlists, and holds the roles of their owners.
     async fn add(&mut self, tx: &mut Tx<'_>, sums: &BTreeMap<&str, i64>) -> Result<(), StoreError> {
         let sums: Vec<(&str, i64)> = sums.iter().map(|(id, plays)| (*id, *plays)).collect();
-        let partitions: BTreeSet<i16> = sums
-            .iter()
-            .map(|(id, _)| i16::try_from(event::partition(id)).unwrap_or_default())
-            .collect();
+        let partitions: BTreeSet<i16> = sums.iter().map(|(id, _)| playlists::partition(id)).collect();
         // No message of the stream tells these plays.
         bases::forget(tx, &partitions.into_iter().collect::<Vec<_>>()).await?;
         let mut primaries = HashMap::new();

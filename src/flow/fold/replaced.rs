@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::affected_users::Read;
 use crate::bus::Stored;
 use crate::store::replaced_events::{self, Replaced};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, playlists};
 use rolekeeper_domain::event::{self, Event};
 
 /// Such messages, by sequence; the last choice counts.
@@ -54,5 +54,5 @@ pub(super) async fn buried(tx: &mut Tx<'_>, stored: &Stored) -> Result<(), Store
 
 /// The partition of the event's playlist.
 pub(super) fn partition(event: &Event<'_>) -> i16 {
-    i16::try_from(event::partition(event.playlist.as_str())).unwrap_or_default()
+    playlists::partition(event.playlist.as_str())
 }

@@ -2,8 +2,6 @@
 //!
 //! Owns that no user is forgotten: a user leaves the hold in the transaction that enqueues the user. Safe to repeat after a kill.
 
-use std::collections::BTreeSet;
-
 use crate::flow::apply_plan::{SLICE, entry};
 use crate::flow::preview::to_decide;
 use crate::store::work_queue::{self, Enqueue, Priority};
@@ -42,12 +40,7 @@ pub async fn release(
 /// Enqueues those whose roles differ from the rules, and those whose last attempt was held.
 async fn enqueue(tx: &mut Tx<'_>, asked: &Asked<'_>, users: &[String]) -> Result<(), StoreError> {
     let ids: Vec<&str> = users.iter().map(String::as_str).collect();
-    let primaries = identities::primaries(tx, &ids).await?;
-    let persons: BTreeSet<String> = users
-        .iter()
-        .map(|user| primaries.get(user).unwrap_or(user).clone())
-        .collect();
-    let persons: Vec<String> = persons.into_iter().collect();
+    let persons = identities::persons(tx, &ids).await?;
     let waiting = imports::waiting(tx, &persons).await?;
     let candidates = preview::read(tx, &persons, asked.rules.have_conditions()).await?;
     let due = candidates.iter().filter_map(|one| {

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::Checked;
 use crate::flow::fold::import::{Count, CountError, Lines};
 use crate::flow::line_file;
-use crate::store::imports::Effect;
 use crate::store::{Store, StoreError};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::import::Format;
@@ -65,7 +64,7 @@ impl Import<'_> {
         file: BufReader<impl Read + Send + 'static>,
         through: i64,
         mut report: impl FnMut(u64),
-    ) -> Result<Effect, ImportError> {
+    ) -> Result<(), ImportError> {
         let (batches, mut read) = mpsc::channel(READ_AHEAD);
         let (format, last) = (self.checked.format.clone(), self.checked.last.cast_signed());
         let _reading = tokio::task::spawn_blocking(move || {
@@ -78,22 +77,18 @@ impl Import<'_> {
             }
         });
         let mut count = Count::new(self.store, self.rules, &self.checked.source);
-        let (mut effect, mut done, mut at) = (Effect::default(), 0, through);
+        let (mut done, mut at) = (0, through);
         while let Some(next) = self.stop.run_until_cancelled(read.recv()).await {
             let Some(lines) = next.transpose()? else {
                 return if at == last {
-                    Ok(effect)
+                    Ok(())
                 } else {
                     Err(ImportError::Changed)
                 };
             };
             let act = (lines.to == last).then_some(self.act);
             let counted = self.stop.run_until_cancelled(count.lines(&lines, act)).await;
-            let added = counted.ok_or(ImportError::Stopped)??;
-            effect.counted += added.counted;
-            effect.known += added.known;
-            effect.no_effect += added.no_effect;
-            effect.plays += added.plays;
+            counted.ok_or(ImportError::Stopped)??;
             (at, done) = (lines.to, done + lines.past.len() as u64);
             report(done);
         }

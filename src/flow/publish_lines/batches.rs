@@ -40,7 +40,7 @@ pub(super) struct Batch {
     pub(super) last: u64,
 }
 
-/// Checks all lines from number `from` on; each bad one is passed to `report`. Ends early when `stop` is cancelled.
+/// Checks all lines from number `from` on; each bad one is passed to `report`, and the number of good ones so far. Ends early when `stop` is cancelled.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -48,7 +48,7 @@ pub fn check(
     file: BufReader<impl Read>,
     from: u64,
     stop: &CancellationToken,
-    mut report: impl FnMut(Checked, Option<Bad>),
+    mut report: impl FnMut(u64, Option<Bad>),
 ) -> io::Result<Checked> {
     let (mut lines, mut checked) = (Lines::new(file), Checked::default());
     while let Some((line, bytes)) = lines.next()? {
@@ -66,7 +66,7 @@ pub fn check(
             Some(_) => checked.bad += 1,
         }
         checked.last = line;
-        report(checked, bad);
+        report(checked.good, bad);
     }
     Ok(checked)
 }

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::listed::LISTED;
+use super::listed::list;
 use crate::flow::recount::{Checked, RecountError, Recounter};
 use rolekeeper_domain::date::of_unix_ns;
 use rolekeeper_domain::replay::{Difference, Life};
@@ -80,7 +80,7 @@ pub async fn counts(
 ) -> Result<Counts, RecountError> {
     let mut counts = Counts::default();
     for (done, partition) in (1..).zip(partitions) {
-        match recounter.partition(*partition, &mut |_| {}).await? {
+        match recounter.partition(*partition).await? {
             Checked::No(why) => counts.not_checked.push(NotChecked {
                 partition: *partition,
                 why,
@@ -91,11 +91,9 @@ pub async fn counts(
                 counts.messages += one.messages;
                 counts.since = Some(counts.since.map_or(one.since, |since| since.min(one.since)));
                 counts.differing += one.differences.len() as u64;
-                let room = LISTED.saturating_sub(counts.differences.len());
-                let listed = one.differences.into_iter().take(room);
-                counts
-                    .differences
-                    .extend(listed.map(|one| CountDifference::of(one, *partition)));
+                let found = one.differences.into_iter();
+                let found = found.map(|one| CountDifference::of(one, *partition));
+                list(&mut counts.differences, found);
             }
         }
         progress(done);

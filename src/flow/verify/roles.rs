@@ -6,11 +6,10 @@
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::listed::LISTED;
+use super::listed::list;
 use crate::auth0::{CallError, Profile, Reader};
 use crate::flow::discovery::calls::{Calls, Paid};
 use crate::flow::discovery::progress::Report;
-use crate::flow::permit::RateLimiter;
 use crate::store::stored_holders::Holder;
 use crate::store::{Store, StoreError};
 use rolekeeper_domain::ids::UserId;
@@ -109,15 +108,11 @@ impl<'a> RolesRun<'a> {
         }
         let rules = store.rules_in_force().await?.map(|in_force| in_force.rules);
         let rules = rules.iter().flat_map(Rules::as_slice);
-        let reserve = store.limits().await?.reserve().max(own_reserve.unwrap_or(0.0));
+        let report = Report::new(report);
         Ok(Self {
             store,
             reader,
-            calls: Calls::new(
-                RateLimiter::beside_the_worker(plan, reserve),
-                plan.has_bucket_for_logs(),
-                Report::new(report),
-            ),
+            calls: Calls::beside_the_worker(store, plan, own_reserve, report).await?,
             roles: rules.map(|rule| rule.role.clone()).collect(),
             stop,
             found: Roles::default(),
@@ -170,8 +165,7 @@ impl<'a> RolesRun<'a> {
             }
             if now.roles == holder.roles {
                 self.found.differing += differences.len() as u64;
-                let room = LISTED.saturating_sub(self.found.differences.len());
-                self.found.differences.extend(differences.into_iter().take(room));
+                list(&mut self.found.differences, differences);
                 return Ok(());
             }
             holder = now;
@@ -211,9 +205,7 @@ impl<'a> RolesRun<'a> {
     }
 
     fn not_read(&mut self, user_id: String, why: String) {
-        if self.found.not_checked.len() < LISTED {
-            self.found.not_checked.push(NotRead { user_id, why });
-        }
+        list(&mut self.found.not_checked, [NotRead { user_id, why }]);
     }
 }
 

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::listed::LISTED;
+use super::listed::list;
 use crate::flow::kept::KeptError;
 use crate::flow::recount::RecountError;
 use crate::store::Store;
@@ -50,9 +50,10 @@ pub async fn sums(store: &Store, stop: &CancellationToken) -> Result<Sums, Recou
         after = last;
         sums.users += compared.users;
         sums.differing += compared.wrong.len() as u64;
-        let room = LISTED.saturating_sub(sums.differences.len());
-        let listed = compared.wrong.into_iter().take(room);
-        sums.differences.extend(listed.map(SumDifference::of));
+        list(
+            &mut sums.differences,
+            compared.wrong.into_iter().map(SumDifference::of),
+        );
     }
 }
 

@@ -161,12 +161,14 @@ impl Undo {
     }
 
     async fn plan(&self, file: &OpenPlan<'_>) -> Result<ExitCode> {
-        let (header, _) = file.whole()?;
+        let (header, users) = file.whole()?;
         if let Some(proposed) = &header.proposed {
             let parsed = self.forbidden.parse_rules(&proposed.canonical);
             let rules = parsed
                 .map_err(|why| anyhow!("{}: line 1: proposed.canonical: {why}", file.name()))?
                 .rules;
+            self.was_applied(file, &header.made(), &rules.fingerprint())
+                .await?;
             let change = self.store.rules_change_to(&rules.fingerprint()).await?;
             let change = change.filter(|change| change.version == proposed.version);
             let change = change.with_context(|| {
@@ -177,6 +179,10 @@ impl Undo {
                 )
             })?;
             return self.rules(&change).await;
+        }
+        if users > 0 {
+            self.was_applied(file, &header.made(), &header.in_force.fingerprint)
+                .await?;
         }
         let in_force = self.store.rules_in_force().await?;
         let now = in_force.map(|now| now.rules.fingerprint());
@@ -205,6 +211,19 @@ impl Undo {
         });
         made.await?;
         self.steps(&steps)
+    }
+
+    /// Refuses a plan that was never applied: its changes, if they are made, have another cause.
+    async fn was_applied(&self, file: &OpenPlan<'_>, made: &str, rules: &str) -> Result<()> {
+        if self.store.plan_was_applied(made, rules).await? {
+            return Ok(());
+        }
+        bail!(
+            "{}: this plan was never applied to its end, so there is nothing to undo. If an `apply` was interrupted, run it again first, \
+             which is safe. To undo what was done without the plan, name the act (`rolekeeper acts`) or the role change (`rolekeeper \
+             evidence`)",
+            file.name()
+        )
     }
 
     /// The pin that reverses a role change.

@@ -1,4 +1,4 @@
-//! The rows that `rolekeeper undo` reads: an act, a role change, and the roles that planned users hold.
+//! The rows that `rolekeeper undo` reads: an act, a role change, whether a plan was applied, and the roles that planned users hold.
 //!
 //! Must never write.
 
@@ -57,6 +57,18 @@ impl Store {
             id
         );
         Ok(row.fetch_optional(&self.pool).await?)
+    }
+
+    /// Whether a plan was applied: one under the rules in force to its end, one of proposed rules until they were in force. It is
+    /// named by its time and the fingerprint of its rules.
+    pub async fn plan_was_applied(&self, made: &str, rules: &str) -> Result<bool, StoreError> {
+        let applied = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM operator_acts WHERE command <> 'erase deleted' AND command = 'apply'
+                   AND arguments->>'made_at' = $1 AND arguments->>'rules' = $2) AS "applied!""#,
+            made,
+            rules
+        );
+        Ok(applied.fetch_one(&self.pool).await?)
     }
 
     /// The roles that these users hold, as last read or written.

@@ -22,7 +22,7 @@ use crate::flow::apply_plan::{Applied, Apply};
 use crate::flow::import::release;
 use crate::store::Store;
 use before::{Before, proposed};
-use rolekeeper_domain::explanation::{moment, plain};
+use rolekeeper_domain::explanation::plain;
 use rolekeeper_domain::preview::Asked;
 use rolekeeper_domain::preview::file::Header;
 
@@ -93,7 +93,7 @@ async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     check_import(&store, &header).await.with_context(|| file.name())?;
     let rules = before.rules(proposed);
     let told = json!({
-        "plan": file.name(), "made_at": moment(header.made_at), "users": users, "partial": partial, "rules": rules.fingerprint(),
+        "plan": file.name(), "made_at": header.made(), "users": users, "partial": partial, "rules": rules.fingerprint(),
     });
     let act = by.act("apply", told, Some(why));
     let plan = Apply::new(store.clone(), rules, &forbidden, before.decided_since);

@@ -57,7 +57,7 @@ fn summary(made: &Made<'_>) -> Value {
         None | Some(Verdict::PutInForce | Verdict::Same) => None,
     };
     json!({
-        "at": made.header.made_at.format(&Rfc3339).unwrap_or_default(),
+        "at": made.header.made(),
         "rules": made.header.in_force,
         "proposed": made.proposed.map(|rules| json!({"version": rules.version, "fingerprint": rules.rules.fingerprint()})),
         "refused": refused,

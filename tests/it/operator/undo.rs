@@ -102,6 +102,7 @@ async fn a_plan_under_the_rules_in_force_is_reversed_by_pins() {
         said.contains("Attempts and writes are paused since") && said.contains("(a test)"),
         "{said}"
     );
+    world.told(&["apply", &plan, "--why", "checked"]).await;
     let (code, said) = done(&world, &["undo", &plan]).await;
     assert!(code == Some(0) && said.contains("nothing to undo"), "{said}");
     world.told(&["resume"]).await;
@@ -112,6 +113,28 @@ async fn a_plan_under_the_rules_in_force_is_reversed_by_pins() {
         code == Some(2) && said.contains("rolekeeper pin 'auth0|ann'"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn a_plan_that_was_never_applied_is_refused() {
+    let world = World::start().await;
+    world.told(&["pause", "--why", "a test"]).await;
+    world.played("ann", 120).await;
+    let counted = "SELECT plays FROM playlists WHERE plays = 120";
+    world.count_is("the plays are counted", counted, 120).await;
+    let ((_folder, _, plan), (_other, _, proposed)) = (place(), place());
+    done(&world, &["plan", "-o", &plan]).await;
+    plan_of(&world, &rules_file(1, 150), &proposed).await;
+    world.told(&["resume"]).await;
+    world
+        .holders_are("she has it by herself", &["ann"], &["ann"])
+        .await;
+    world.quiet().await;
+    for path in [&plan, &proposed] {
+        let (code, said) = done(&world, &["undo", path]).await;
+        let refused = said.contains("was never applied to its end") && said.contains("rolekeeper acts");
+        assert!(code == Some(1) && refused, "{said}");
+    }
 }
 
 #[tokio::test]

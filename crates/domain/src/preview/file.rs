@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use time::serde::rfc3339;
 
 use super::change::UserChanges;
@@ -39,6 +40,14 @@ pub struct Header {
     /// The hash of the file, for a plan of the users of an import: to apply it lets their roles change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import: Option<String>,
+}
+
+impl Header {
+    /// Time at which the plan began, as the file has it: with the rules it names the plan among the acts.
+    #[must_use]
+    pub fn made(&self) -> String {
+        self.made_at.format(&Rfc3339).unwrap_or_default()
+    }
 }
 
 /// Rules by name.

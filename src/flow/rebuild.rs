@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::kept::KeptError;
 use super::recount::{Checked, RecountError, Recounted, Recounter};
-use super::verify::NotChecked;
+use super::verify::{NotChecked, slices};
 use crate::store::{Store, StoreError};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::rule::Rules;
@@ -83,9 +83,11 @@ pub enum RebuildError {
         "the operator has set the cursor, or other rules came into force: this partition was not changed; run the command again"
     )]
     OtherCursor,
-    /// The stop was requested after this number of corrections.
-    #[error("interrupted: {0} playlists were corrected, and stay so; run the command again")]
-    Interrupted(u64),
+    /// The stop was requested after these numbers of corrections.
+    #[error(
+        "interrupted: {0} playlists and the sums of {1} users were corrected, and stay so; run the command again"
+    )]
+    Interrupted(u64, u64),
 }
 
 impl Rebuild<'_> {
@@ -101,35 +103,39 @@ impl Rebuild<'_> {
         let (store, run) = (self.recounter.store, Uuid::now_v7());
         self.hold(run).await?;
         let keeping = keep_hold(store.clone(), run);
-        let rebuilt = self.all(partitions, &mut progress).await;
+        let mut rebuilt = Rebuilt::default();
+        let ended = self.all(partitions, &mut rebuilt, &mut progress).await;
         drop(keeping);
         store.end_rebuild(run).await?;
-        let rebuilt = rebuilt?;
-        if rebuilt.corrected + rebuilt.corrected_sums == 0 {
+        let corrected = (rebuilt.corrected, rebuilt.corrected_sums);
+        match ended {
+            Err(RebuildError::Recount(RecountError::Kept(KeptError::Interrupted))) if corrected != (0, 0) => {
+                return Err(RebuildError::Interrupted(corrected.0, corrected.1));
+            }
+            ended => ended?,
+        }
+        if corrected == (0, 0) {
             let outcome = format!("nothing differed in {} partitions", rebuilt.partitions);
             store.acted(&self.act, &outcome).await?;
         }
         Ok(rebuilt)
     }
 
-    async fn all(&self, partitions: &[i16], progress: &mut impl FnMut(u64)) -> Result<Rebuilt, RebuildError> {
+    async fn all(
+        &self,
+        partitions: &[i16],
+        rebuilt: &mut Rebuilt,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<(), RebuildError> {
         self.attempts_end().await?;
         // No other one is made while the hold lasts.
         self.recounter.store.base_is_made().await?;
-        let (mut rebuilt, mut counted) = (Rebuilt::default(), BTreeSet::new());
+        let mut counted = BTreeSet::new();
         let mut queue: VecDeque<i16> = partitions.iter().copied().collect();
         while let Some(partition) = queue.pop_front() {
             let is_first = counted.insert(partition);
-            let moved_to = match self.one((partition, is_first), &mut rebuilt).await {
-                Err(RebuildError::Recount(RecountError::Kept(KeptError::Interrupted)))
-                    if rebuilt.corrected > 0 =>
-                {
-                    return Err(RebuildError::Interrupted(rebuilt.corrected));
-                }
-                result => result?,
-            };
             // Rows that came to a partition before this one, or to one that was not asked for.
-            for home in moved_to {
+            for home in self.one((partition, is_first), rebuilt).await? {
                 if !queue.contains(&home) {
                     queue.push_back(home);
                 }
@@ -137,9 +143,9 @@ impl Rebuild<'_> {
             progress(counted.len() as u64);
         }
         if self.sums && self.rules.need_totals() {
-            rebuilt.corrected_sums = self.sums().await?;
+            self.sums(rebuilt).await?;
         }
-        Ok(rebuilt)
+        Ok(())
     }
 
     /// Corrects a partition; returns the others to which rows were moved.
@@ -184,24 +190,19 @@ impl Rebuild<'_> {
         Ok(moved_to)
     }
 
-    /// Corrects the sums that differ from the playlists; returns their number.
-    async fn sums(&self) -> Result<u64, RebuildError> {
-        let (store, mut after, mut corrected) = (self.recounter.store, String::new(), 0);
-        loop {
-            let compared = store.compare_totals(&after).await?;
-            let Some(last) = compared.last else {
-                return Ok(corrected);
-            };
-            after = last;
+    /// Corrects the sums that differ from the playlists.
+    async fn sums(&self, rebuilt: &mut Rebuilt) -> Result<(), RebuildError> {
+        let Recounter { store, stop, .. } = &self.recounter;
+        slices(store, stop, async |compared| {
             let wrong: BTreeSet<String> = compared.wrong.into_iter().map(|one| one.user_id).collect();
-            if wrong.is_empty() {
-                continue;
-            }
-            corrected += wrong.len() as u64;
-            if !store.mend_totals(wrong, &self.rules, &self.act).await? {
+            let users = wrong.len() as u64;
+            if users > 0 && !store.mend_totals(wrong, &self.rules, &self.act).await? {
                 return Err(RebuildError::OtherCursor);
             }
-        }
+            rebuilt.corrected_sums += users;
+            Ok(())
+        })
+        .await
     }
 
     /// Begins the hold, once that of a run that was killed has ended.

@@ -10,4 +10,4 @@ mod sums;
 
 pub use counts::{CountDifference, Counts, NotChecked, State, counts};
 pub use roles::{RoleDifference, Roles, RolesError, RolesRun};
-pub use sums::{SumDifference, Sums, sums};
+pub use sums::{SumDifference, Sums, slices, sums};

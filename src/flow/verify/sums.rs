@@ -1,6 +1,6 @@
 //! Compares the stored sums of users with their playlists.
 //!
-//! Must never have more than a slice of users in memory, beside the listed differences.
+//! Owns the walk over all users, for `verify` and `rebuild`. Must never have more than a slice of users in memory, beside the listed differences.
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +9,7 @@ use super::listed::list;
 use crate::flow::kept::KeptError;
 use crate::flow::recount::RecountError;
 use crate::store::Store;
-use crate::store::wrong_totals::WrongTotal;
+use crate::store::wrong_totals::{Compared, WrongTotal};
 
 /// The result of the comparison of sums.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -38,22 +38,39 @@ pub struct SumDifference {
 /// # Errors
 /// Postgres does not respond, or the stop was requested.
 pub async fn sums(store: &Store, stop: &CancellationToken) -> Result<Sums, RecountError> {
-    let (mut sums, mut after) = (Sums::default(), String::new());
-    loop {
-        if stop.is_cancelled() {
-            return Err(KeptError::Interrupted.into());
-        }
-        let compared = store.compare_totals(&after).await?;
-        let Some(last) = compared.last else {
-            return Ok(sums);
-        };
-        after = last;
+    let mut sums = Sums::default();
+    slices(store, stop, async |compared| {
         sums.users += compared.users;
         sums.differing += compared.wrong.len() as u64;
         list(
             &mut sums.differences,
             compared.wrong.into_iter().map(SumDifference::of),
         );
+        Ok::<(), RecountError>(())
+    })
+    .await?;
+    Ok(sums)
+}
+
+/// Passes on the comparison of all users, slice by slice.
+///
+/// # Errors
+/// Postgres does not respond, the stop was requested, or `with` failed.
+pub async fn slices<E: From<RecountError>>(
+    store: &Store,
+    stop: &CancellationToken,
+    mut with: impl AsyncFnMut(Compared) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut after = String::new();
+    loop {
+        let compared = stop.run_until_cancelled(store.compare_totals(&after)).await;
+        let compared = compared.ok_or(RecountError::Kept(KeptError::Interrupted))?;
+        let compared = compared.map_err(RecountError::from)?;
+        let Some(last) = compared.last.clone() else {
+            return Ok(());
+        };
+        after = last;
+        with(compared).await?;
     }
 }
 

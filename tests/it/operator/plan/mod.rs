@@ -70,7 +70,7 @@ async fn queued(world: &World) -> Vec<Value> {
 }
 
 /// A table's lock, such as `work_queue IN SHARE MODE`, until the transaction ends.
-async fn locked(world: &World, lock: &str) -> PgConnection {
+pub(super) async fn locked(world: &World, lock: &str) -> PgConnection {
     let url = world.setting("DATABASE_URL");
     let mut other = PgConnection::connect(&url).await.expect("Postgres");
     let lock = AssertSqlSafe(format!("BEGIN; LOCK TABLE {lock}"));
@@ -79,7 +79,7 @@ async fn locked(world: &World, lock: &str) -> PgConnection {
 }
 
 /// Waits until so many commands wait for a lock.
-async fn waiting(world: &World, commands: i64) {
+pub(super) async fn waiting(world: &World, commands: i64) {
     let waits = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
                  WHERE NOT granted AND d.datname = current_database()";
     let waiting = async || world.number(waits).await == Some(commands);

@@ -1,8 +1,12 @@
 //! Runs that end early.
 
 use nix::sys::signal::Signal;
+use sqlx::Connection as _;
 
+use super::super::plan::{locked, waiting};
 use super::{counts, world};
+use crate::world::oracle::ROLE;
+use crate::world::rules::{RulesFile, rule};
 use crate::world::{World, text};
 
 /// A world with a wrong count in each of several partitions.
@@ -56,6 +60,26 @@ async fn an_interrupted_run_says_so_and_leaves_nothing() {
         assert_eq!(world.number("SELECT count(*) FROM rebuild").await, Some(0));
     }
     assert_eq!(counts(&world).await["differing"], 5);
+}
+
+#[tokio::test]
+async fn a_walk_over_sums_is_interrupted() {
+    let rules = RulesFile::new(&rule(ROLE, 100, 100, "of = \"all_playlists\""));
+    let world = world().env("RULES_FILE", rules.path().display()).start().await;
+    world.based().await;
+    world.played("ann", 90).await;
+    world.quiet().await;
+    let both: [&[&str]; 2] = [&["verify", "--counts"], &["rebuild", "--why", "a test"]];
+    for command in both {
+        let lock = locked(&world, "owner_totals IN ACCESS EXCLUSIVE MODE").await;
+        let mut run = world.begin_command(command);
+        waiting(&world, 1).await;
+        run.send(Signal::SIGINT);
+        let (succeeded, said) = run.ended().await;
+        assert!(!succeeded && said.contains("interrupted"), "{said}");
+        lock.close().await.expect("Postgres responds");
+    }
+    assert_eq!(world.number("SELECT count(*) FROM rebuild").await, Some(0));
 }
 
 #[tokio::test]

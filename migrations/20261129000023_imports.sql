@@ -12,6 +12,7 @@ CREATE TABLE imports (
     began_at    timestamptz NOT NULL DEFAULT now(),
     moved_at    timestamptz NOT NULL DEFAULT now(),
     ended_at    timestamptz,
+    stopped_at  timestamptz,
     released_at timestamptz
 );
 COMMENT ON TABLE imports IS 'Files that `rolekeeper import` counts, or has counted; one row a file, never removed. Written by that command, and by `rolekeeper apply` for a plan of an import. A restored older copy matches the counts restored with it: the same command goes on there.';
@@ -26,6 +27,7 @@ COMMENT ON COLUMN imports.plays IS 'Plays that were added.';
 COMMENT ON COLUMN imports.began_at IS 'Start of its first run.';
 COMMENT ON COLUMN imports.moved_at IS 'Time at which lines were last counted.';
 COMMENT ON COLUMN imports.ended_at IS 'Time at which its last line was counted.';
+COMMENT ON COLUMN imports.stopped_at IS 'Time at which the operator released it before its last line was counted: no more lines are.';
 COMMENT ON COLUMN imports.released_at IS 'Time at which the roles of its users were no longer held.';
 
 CREATE TABLE import_events (
@@ -40,6 +42,6 @@ CREATE TABLE import_users (
     PRIMARY KEY (source, user_id)
 );
 CREATE INDEX import_users_user ON import_users (user_id);
-COMMENT ON TABLE import_users IS 'Users whose roles are held, because an import counted plays of a playlist of theirs and is not released yet. Written by `rolekeeper import` in the transaction of the counts; at most one row for each owner in the file, removed at the release and by an erasure. With a restored older copy they are held as they were.';
+COMMENT ON TABLE import_users IS 'Users whose roles are held, because an import counted plays of a playlist of theirs and is not released yet. Written by `rolekeeper import` in the transaction of the counts, and by the fold for a user who gets a playlist of such an owner; at most one row for each owner in the file and each later one, removed at the release and by an erasure. With a restored older copy they are held as they were.';
 COMMENT ON COLUMN import_users.source IS 'The import.';
 COMMENT ON COLUMN import_users.user_id IS 'Auth0 user id of the owner: any id of a person.';

@@ -24,6 +24,8 @@ pub struct Import {
     pub effect: Effect,
     /// Time at which the last line was counted.
     pub ended_at: Option<OffsetDateTime>,
+    /// Time at which a release before that ended it.
+    pub stopped_at: Option<OffsetDateTime>,
     /// Time at which the roles of its users were no longer held.
     pub released_at: Option<OffsetDateTime>,
 }
@@ -42,7 +44,7 @@ pub struct Effect {
 }
 
 /// Moves the position of a file from one line to another, with the effect of the lines between. Returns false if it is not where
-/// the caller expects it: then the caller must not commit.
+/// the caller expects it, or the import was stopped: then the caller must not commit.
 pub async fn advance(
     tx: &mut Tx<'_>,
     source: &str,
@@ -52,7 +54,7 @@ pub async fn advance(
     let moved = sqlx::query!(
         "UPDATE imports SET through = $3, counted = counted + $4, known = known + $5, no_effect = no_effect + $6, plays = plays + $7,
              moved_at = now()
-         WHERE source = $1 AND through = $2",
+         WHERE source = $1 AND through = $2 AND stopped_at IS NULL",
         source,
         from,
         to,
@@ -91,6 +93,15 @@ pub async fn remember(tx: &mut Tx<'_>, events: &[&str]) -> Result<HashSet<String
     Ok(fresh.fetch_all(&mut *tx).await?.into_iter().collect())
 }
 
+/// Whether a release has stopped the import.
+pub async fn is_stopped(tx: &mut Tx<'_>, source: &str) -> Result<bool, StoreError> {
+    let stopped = sqlx::query_scalar!(
+        r#"SELECT stopped_at IS NOT NULL AS "stopped!" FROM imports WHERE source = $1"#,
+        source
+    );
+    Ok(stopped.fetch_one(&mut *tx).await?)
+}
+
 /// Holds the roles of users until the release.
 pub async fn hold(tx: &mut Tx<'_>, source: &str, users: &[&str]) -> Result<(), StoreError> {
     sqlx::query!(
@@ -104,8 +115,35 @@ pub async fn hold(tx: &mut Tx<'_>, source: &str, users: &[&str]) -> Result<(), S
     Ok(())
 }
 
-/// No longer holds the roles of the next users, at most `most`; returns them.
+/// Holds the roles of users who got a playlist of a held owner: a former owner and the present one each.
+pub async fn hold_new_owners(tx: &mut Tx<'_>, changed: &[(&str, &str)]) -> Result<(), StoreError> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let (former, present): (Vec<&str>, Vec<&str>) = changed.iter().copied().unzip();
+    sqlx::query!(
+        "INSERT INTO import_users (source, user_id)
+         SELECT u.source, c.present FROM UNNEST($1::text[], $2::text[]) AS c(former, present)
+         JOIN import_users u ON u.user_id = c.former
+         -- a release that has ended forgets no user
+         JOIN imports i ON i.source = u.source AND i.released_at IS NULL FOR SHARE OF i
+         ON CONFLICT DO NOTHING",
+        &former as &[&str],
+        &present as &[&str]
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// No longer holds the roles of the next users, at most `most`; returns them. No other transaction adds a user meanwhile.
 pub async fn let_go(tx: &mut Tx<'_>, source: &str, most: i64) -> Result<Vec<String>, StoreError> {
+    sqlx::query!(
+        "SELECT true AS locked FROM imports WHERE source = $1 FOR UPDATE",
+        source
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
     let users = sqlx::query_scalar!(
         "WITH next AS (SELECT user_id FROM import_users WHERE source = $1 ORDER BY user_id LIMIT $2 FOR UPDATE)
          DELETE FROM import_users u USING next WHERE u.source = $1 AND u.user_id = next.user_id RETURNING u.user_id",
@@ -149,7 +187,7 @@ impl Store {
     /// The import of a file.
     pub async fn import(&self, source: &str) -> Result<Option<Import>, StoreError> {
         let row = sqlx::query!(
-            "SELECT file, through, counted, known, no_effect, plays, ended_at, released_at FROM imports WHERE source = $1",
+            "SELECT file, through, counted, known, no_effect, plays, ended_at, stopped_at, released_at FROM imports WHERE source = $1",
             source
         );
         let row = row.fetch_optional(&self.pool).await?;
@@ -163,6 +201,7 @@ impl Store {
                 plays: row.plays,
             },
             ended_at: row.ended_at,
+            stopped_at: row.stopped_at,
             released_at: row.released_at,
         }))
     }
@@ -174,6 +213,17 @@ impl Store {
             source,
             file,
             lines
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Stops an import whose last line is not counted: no run counts another line from now on.
+    pub async fn stop_import(&self, source: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE imports SET stopped_at = now() WHERE source = $1 AND ended_at IS NULL AND stopped_at IS NULL",
+            source
         )
         .execute(&self.pool)
         .await?;

@@ -22,7 +22,8 @@ use super::progress::Progress;
 use super::rules;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs, ForbiddenArgs};
-use crate::flow::import::{self, Checked};
+use crate::flow::fold::import::CountError;
+use crate::flow::import::{self, Checked, ImportError};
 use crate::flow::line_file::{Kept, Source};
 use crate::store::imports::Effect;
 use crate::store::{InForce, Store};
@@ -127,9 +128,10 @@ impl Run {
                 moment(ended)
             );
         } else {
-            if let Some(at) = before.released_at {
+            if let Some(at) = before.stopped_at {
                 bail!(
-                    "this import was released before its end, at {}: no more of its lines are counted",
+                    "this import was released before its end, at {}: no more of its lines are counted. To repeat the release: rolekeeper \
+                     import --release {source}",
                     moment(at)
                 );
             }
@@ -152,6 +154,9 @@ impl Run {
                 .run(kept.reader()?, before.through, |done| progress.at(done))
                 .await;
             progress.clear();
+            if let Err(ImportError::Count(released @ CountError::Released)) = counted {
+                return Err(released.into());
+            }
             counted.with_context(|| {
                 format!(
                     "to continue, run the command again with the same file: each line counts once. Without that file, end the hold with: \

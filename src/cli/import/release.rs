@@ -36,6 +36,7 @@ pub(super) async fn by_id(
     id: &str,
     act: ActArgs,
 ) -> Result<ExitCode> {
+    store.stop_import(id).await?;
     let import = store.import(id).await?;
     let import = import.with_context(|| {
         format!("{id}: this database has no import with this id: table imports has them, as source")

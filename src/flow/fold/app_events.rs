@@ -17,7 +17,7 @@ use crate::bus::{APP_EVENTS, Message};
 use crate::store::cursor_advance::Move;
 use crate::store::playlist_lifecycles::Lifecycle;
 use crate::store::{
-    DeadLetter, LockGuard, StoreError, Tx, dead_letters, debts, erasures, identities, owner_totals,
+    DeadLetter, LockGuard, StoreError, Tx, dead_letters, debts, erasures, identities, imports, owner_totals,
     playlists, work_queue,
 };
 use rolekeeper_domain::dedup_window::Partition;
@@ -267,6 +267,11 @@ async fn save_and_delete<'b>(
             before,
         })
         .collect();
+    let changed = touched.iter().filter_map(|one| {
+        let (former, present) = (one.before.owner.as_ref()?, one.after.owner.as_ref()?);
+        (former != present).then_some((former.as_str(), present.as_str()))
+    });
+    imports::hold_new_owners(tx, &changed.collect::<Vec<_>>()).await?;
     let lives = playlist_lifecycles::of_batch(read, &touched);
     let rows: Vec<(&str, &Playlist, &Lifecycle)> = touched
         .iter()

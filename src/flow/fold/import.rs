@@ -54,6 +54,9 @@ pub enum CountError {
         "another run of this import has counted lines meanwhile: wait for its end, then run the command again"
     )]
     OtherRun,
+    /// A release has stopped the import.
+    #[error("the import was released before its end: no more of its lines are counted")]
+    Released,
 }
 
 impl<'a> Count<'a> {
@@ -81,7 +84,11 @@ impl<'a> Count<'a> {
         }
         let (sums, effect) = sums(&mut tx, &lines.past).await?;
         if !imports::advance(&mut tx, self.source, (lines.from, lines.to), &effect).await? {
-            return Err(CountError::OtherRun);
+            return Err(if imports::is_stopped(&mut tx, self.source).await? {
+                CountError::Released
+            } else {
+                CountError::OtherRun
+            });
         }
         self.add(&mut tx, &sums).await?;
         if let Some(act) = last {

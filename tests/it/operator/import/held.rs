@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{File, imported};
 use crate::world::erasure::KEY;
+use crate::world::events::saved;
 use crate::world::{World, text, user};
 
 /// Ann has 10 plays, and 200 more by an import that is not released.
@@ -105,6 +106,21 @@ async fn an_erased_user_is_held_by_no_import() {
     world.told(&["erase", "--force", &user("ann")]).await;
     let held = "SELECT count(*) FROM import_users WHERE user_id = 'auth0|ann'";
     assert_eq!(world.number(held).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_new_owner_of_a_playlist_is_held_too() {
+    let (world, file) = held().await;
+    world.seed_user(&user("cy"), &["mentor"]);
+    world.publish(&[saved("again", "pl_ann", &user("cy"))]).await;
+    let held = "SELECT count(*) FROM work_queue WHERE held_by = 'import'";
+    world.count_is("an attempt holds the new owner", held, 1).await;
+    assert_eq!(world.patches(), 0);
+    let (code, said) = imported(&world, &[&file.path, "--release"]).await;
+    assert!(code == Some(0) && said.contains("no longer held: 3"), "{said}");
+    world
+        .holders_are("the release ends it", &["ann", "bob", "cy"], &["cy"])
+        .await;
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ use crate::world::{Running, World, user};
 
 /// Lines that are counted, and the last one of the file.
 const THROUGH: &str = "SELECT through FROM imports";
+/// Sessions that wait for a row: each batch locks its playlists first.
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event IN ('transactionid', 'tuple')";
 
 /// An import of 4,001 plays of Ann and one of Bob that waits for the lock of his playlist.
 async fn waiting() -> (World, File, Running, PgConnection) {
@@ -92,6 +94,28 @@ async fn an_import_whose_file_is_lost_is_released_by_its_id() {
         code == Some(1) && said.contains("no import with this id"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn a_release_by_id_stops_a_running_import() {
+    let world = World::start().await;
+    for name in ["ann", "bob"] {
+        world.played(name, 1).await;
+    }
+    world.settled().await;
+    let lock = locked(&world, "pl_bob").await;
+    let file = File::new(&(plays("j", "pl_bob", 1) + &plays("i", "pl_ann", 4_000)));
+    let mut run = world.begin_command(&["import", &file.path]);
+    world.count_is("it waits for the playlist", WAITING, 1).await;
+    let rows = world.rows("SELECT source FROM imports").await;
+    let id = rows[0]["source"].as_str().expect("an id").to_owned();
+    let (code, said) = imported(&world, &["--release", &id]).await;
+    assert!(code == Some(0) && said.contains("no more will be"), "{said}");
+    lock.close().await.expect("Postgres responds");
+    let (counted, why) = run.ended().await;
+    assert!(!counted && why.contains("released before its end"), "{why}");
+    assert_eq!(world.number(THROUGH).await, Some(0));
+    assert_eq!(world.number("SELECT count(*) FROM import_users").await, Some(0));
 }
 
 #[tokio::test]

@@ -180,10 +180,7 @@ fn print(brake: &Brake) {
     say!("{what}: {}", brake.sentence());
     if brake.engaged_at.is_some() {
         for held in &brake.first {
-            say!(
-                "  {}",
-                format!("{}  {}", held.user_id, held.roles.join(" ")).trim_end()
-            );
+            say!("  {}  {}", held.user_id, brake.changes_of(held));
         }
         if let Some(rest) = brake.rest() {
             say!("  and {rest} more");

@@ -5,8 +5,8 @@
 use crate::store::{BrakeState, HeldKind, Store, StoreError};
 use rolekeeper_domain::explanation::Paused;
 use rolekeeper_domain::plan::RoleChange;
-use rolekeeper_domain::view::Capped;
 use rolekeeper_domain::view::brakes::{Brake, Brakes, HeldUser, Kind};
+use rolekeeper_domain::view::{Capped, cut};
 
 /// The kind in the tables.
 #[must_use]
@@ -42,13 +42,14 @@ pub async fn brakes(store: &Store, show: i64, behind: Option<(Kind, &str)>) -> R
 }
 
 async fn of_kind(store: &Store, kind: Kind, after: &str, show: i64) -> Result<Brake, StoreError> {
-    let state = match kind {
-        Kind::Revokes => store.brake(RoleChange::Revoked, after, show).await?,
-        Kind::Grants => store.brake(RoleChange::Granted, after, show).await?,
-        Kind::Restores => store.restores_brake(after, show).await?,
-        Kind::Removals => store.removals_brake(after, show).await?,
+    let most = show + 1;
+    let mut state = match kind {
+        Kind::Revokes => store.brake(RoleChange::Revoked, after, most).await?,
+        Kind::Grants => store.brake(RoleChange::Granted, after, most).await?,
+        Kind::Restores => store.restores_brake(after, most).await?,
+        Kind::Removals => store.removals_brake(after, most).await?,
         Kind::Gone => {
-            let gone = store.gone_brake(after, show).await?;
+            let gone = store.gone_brake(after, most).await?;
             BrakeState {
                 engaged_at: gone.engaged_at,
                 counted: gone.counted,
@@ -58,6 +59,7 @@ async fn of_kind(store: &Store, kind: Kind, after: &str, show: i64) -> Result<Br
             }
         }
     };
+    let more = cut(&mut state.first, show);
     let sign = kind.sign();
     let signed = |roles: Vec<String>| roles.iter().map(|role| format!("{sign}{role}")).collect();
     let first = state.first.into_iter().map(|(user_id, roles)| HeldUser {
@@ -72,6 +74,7 @@ async fn of_kind(store: &Store, kind: Kind, after: &str, show: i64) -> Result<Br
         held: state.held,
         waiting: state.waiting,
         first: first.collect(),
+        more,
         under_way: store.release_under_way(held_kind(kind)).await?,
     })
 }

@@ -44,7 +44,7 @@ pub struct BrakeState {
     pub held: Capped,
     /// Queued users without an attempt so far.
     pub waiting: Capped,
-    /// The first held users, with the roles that would change.
+    /// The first held users, with the roles that would change, as last decided.
     pub first: Vec<(String, Vec<String>)>,
 }
 
@@ -302,13 +302,14 @@ impl Store {
         .await?;
         let held = slices::next_held(&mut tx, &marks, after, show).await?;
         let first = sqlx::query!(
-            r#"SELECT a.user_id, array_agg(a.role ORDER BY a.role) AS "roles!" FROM assignments a
-               WHERE a.user_id = ANY($2::text[])
+            r#"SELECT h.user_id AS "user_id!", coalesce(array_agg(a.role ORDER BY a.role) FILTER (WHERE a.role IS NOT NULL), '{}') AS "roles!"
+               FROM UNNEST($2::text[]) AS h(user_id)
+               LEFT JOIN assignments a ON a.user_id = h.user_id
                  AND CASE WHEN $1 = 'revoked' THEN a.has_role AND a.adopted AND NOT a.wanted ELSE a.wanted AND NOT a.has_role AND NOT a.suppressed END
                  -- no brake holds a pinned role
                  AND NOT EXISTS (SELECT FROM pins p WHERE p.user_id = ANY(ARRAY(SELECT i.alias FROM identities i WHERE i.primary_id = a.user_id) || a.user_id)
                    AND p.role = a.role AND (p.until IS NULL OR p.until > now()))
-               GROUP BY a.user_id ORDER BY a.user_id"#,
+               GROUP BY h.user_id ORDER BY h.user_id COLLATE "C""#,
             change.as_str(),
             &held
         )

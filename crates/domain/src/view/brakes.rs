@@ -124,6 +124,8 @@ pub struct Brake {
     pub waiting: Capped,
     /// The first held users.
     pub first: Vec<HeldUser>,
+    /// There are more behind the last one.
+    pub more: bool,
     /// A release or a drop that has begun and not ended.
     pub under_way: Option<UnderWay>,
 }
@@ -133,7 +135,7 @@ pub struct Brake {
 pub struct HeldUser {
     /// Auth0 user id.
     pub user_id: String,
-    /// The roles that would change, each with its sign.
+    /// The roles that would change, each with its sign, as last decided; none if that is not known yet.
     pub roles: Vec<String>,
 }
 
@@ -187,6 +189,16 @@ impl Brake {
             number,
             capped: self.held.capped,
         })
+    }
+
+    /// The roles of a held user that would change, or what a release does where that is not known yet.
+    #[must_use]
+    pub fn changes_of(&self, held: &HeldUser) -> String {
+        match (held.roles.as_slice(), self.changes) {
+            ([], Kind::Gone) => "read again".to_owned(),
+            ([], _) => "decided again".to_owned(),
+            (roles, _) => roles.join(" "),
+        }
     }
 
     /// The state in one sentence.

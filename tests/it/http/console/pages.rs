@@ -59,6 +59,35 @@ async fn the_page_of_the_brakes_says_what_the_command_says() {
 }
 
 #[tokio::test]
+async fn held_users_without_a_decided_role_are_shown_too() {
+    let world = still().await;
+    world
+        .run_sql(
+            "INSERT INTO work_queue (user_id, priority, held_by) SELECT 'auth0|h' || lpad(n::text, 2, '0'), 1, 'brake_grants' FROM generate_series(1, 45) AS n;
+             UPDATE brakes SET engaged_at = '2026-11-23 10:00Z', changes = 45, holders = 100 WHERE change = 'granted'",
+        )
+        .await;
+    let browser = Browser::signed_in(&world.worker(), "ann", READ_TOKEN).await;
+    let mut path = "/console/brakes".to_owned();
+    let mut shown = Vec::new();
+    for _ in 0..3 {
+        let page = browser.page(&path).await;
+        shown.push((
+            page.matches("decided again</bdi>").count(),
+            page.contains("More held users"),
+        ));
+        let last = format!("h{:02}", shown.iter().map(|(users, _)| users).sum::<usize>());
+        path = format!("/console/brakes?kind=grants&after=auth0%7C{last}");
+    }
+    assert_eq!(shown, [(20, true), (20, true), (5, false)]);
+    let said = world.told(&["brake"]).await;
+    assert!(
+        said.contains("auth0|h20  decided again") && said.contains("and 25 more"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn an_unknown_user_and_a_bad_id_are_named() {
     let world = still().await;
     let browser = Browser::signed_in(&world.worker(), "ann", READ_TOKEN).await;

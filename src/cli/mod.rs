@@ -12,6 +12,7 @@ mod ask;
 mod bad_lines;
 mod brake;
 mod brake_release;
+mod changes;
 mod completions;
 mod dead_letters;
 mod discover;
@@ -33,10 +34,12 @@ mod output;
 mod parked;
 mod pause;
 mod pin;
+mod pipe;
 mod plan;
 mod plan_file;
 mod progress;
 mod publish;
+mod queue;
 mod readmit;
 mod rebuild;
 mod requeue;
@@ -84,6 +87,12 @@ enum Command {
     Discover(Box<discover::DiscoverArgs>),
     /// Check configuration, Postgres, NATS, Auth0 and webhook, and show the remedy of each fault
     Doctor(Box<doctor::DoctorArgs>),
+    /// Show each stage with its rate, what waits before it, and what stops it
+    Pipe(Box<pipe::PipeArgs>),
+    /// Show the decided grants and revokes of the last hour, day or week
+    Changes(changes::ChangesArgs),
+    /// Show the work queue: the users whose attempts are next, and all users in it
+    Queue(queue::QueueArgs),
     /// Show the role changes that are held, and release or drop them
     Brake(brake::BrakeArgs),
     /// Show who would gain or lose a role under the rules in force, and why
@@ -190,6 +199,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Adopt(args) => adopt::run(args).await?,
             Command::Discover(args) => discover::run(*args).await?,
             Command::Doctor(args) => return Ok(Box::pin(doctor::run(*args)).await),
+            Command::Pipe(args) => pipe::run(*args).await?,
+            Command::Changes(args) => changes::run(args).await?,
+            Command::Queue(args) => queue::run(args).await?,
             Command::Brake(args) => brake::run(args).await?,
             Command::Plan(args) => return plan::run(*args).await,
             Command::Apply(args) => return apply::run(args).await,

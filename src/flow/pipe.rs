@@ -1,4 +1,4 @@
-//! Watches the pipe for the console: reads the streams and the tables again and again.
+//! Watches the pipe, for the console and for one command: reads the streams and the tables again and again.
 //!
 //! Owns the interval, and the readings of which rates are differences. One watch serves all consoles. Must never read often while
 //! no console is open.
@@ -56,6 +56,15 @@ impl PipeWatch {
         self.pipe.subscribe()
     }
 
+    /// Reads twice, with the shortest interval between, so that the pipe has rates.
+    pub async fn read_twice(mut self) -> Arc<Pipe> {
+        // Without a connection the pipe says so.
+        let _ = timeout(READ_WITHIN, self.bus.wait_for_supported_server()).await;
+        self.read().await;
+        tokio::time::sleep(INTERVAL).await;
+        self.read().await
+    }
+
     /// Reads until the stop.
     ///
     /// # Errors
@@ -82,7 +91,7 @@ impl PipeWatch {
         }
     }
 
-    async fn read(&mut self) {
+    async fn read(&mut self) -> Arc<Pipe> {
         let (streams, tables) = tokio::join!(self.streams(), self.tables());
         let newest = Reading {
             elapsed: self.began.elapsed(),
@@ -95,9 +104,10 @@ impl PipeWatch {
             debug_assert!(first.elapsed <= second.elapsed);
             self.readings.pop_front();
         }
-        let pipe = Pipe::of(clock::now(), &newest, self.readings.front());
+        let pipe = Arc::new(Pipe::of(clock::now(), &newest, self.readings.front()));
         self.readings.push_back(newest);
-        self.pipe.send_replace(Some(Arc::new(pipe)));
+        self.pipe.send_replace(Some(Arc::clone(&pipe)));
+        pipe
     }
 
     async fn streams(&self) -> Streams {

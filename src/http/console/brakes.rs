@@ -13,7 +13,6 @@ use super::access::Session;
 use super::filters;
 use super::page::{Shell, Trouble, read, show};
 use super::state::Console;
-use super::text::grouped;
 use super::viewer::{Act, Keyed, Viewer};
 use crate::flow::brakes::brakes;
 use crate::flow::releases::Outcome;
@@ -22,6 +21,7 @@ use rolekeeper_domain::act;
 use rolekeeper_domain::date::of_unix_micros;
 use rolekeeper_domain::explanation::moment;
 use rolekeeper_domain::view::brakes::{Brakes, Kind};
+use rolekeeper_domain::view::figures::grouped;
 
 /// Held users of each kind.
 const SHOWN: i64 = 20;

@@ -12,7 +12,6 @@ use super::filters;
 use super::page::{Shell, Trouble, read, show};
 use super::plot::{Bar, Plot};
 use super::state::Console;
-use super::text::grouped;
 use super::viewer::Viewer;
 use rolekeeper_domain::explanation::moment;
 use rolekeeper_domain::view::Capped;
@@ -46,24 +45,15 @@ pub(super) async fn page(
     let shell = Shell::new(session, "/console/changes", "Grants and revokes");
     let period = Period::named(&asked.period).unwrap_or_default();
     let changes = read(&shell, console.read.changes(period)).await?;
-    let sum = |of: fn(&Span) -> Capped| {
-        let spans = changes.spans.iter().map(of);
-        let capped = spans.clone().any(|one| one.capped);
-        let number = spans.map(|one| one.number).sum();
-        format!("{}{}", grouped(number), if capped { "+" } else { "" })
-    };
-    let (granted, revoked) = (sum(|span| span.granted), sum(|span| span.revoked));
+    let (granted, revoked) = changes.sums();
     let page = Page {
         shell,
         period,
         periods: Period::ALL,
-        title: format!(
-            "Last {}: {granted} grants and {revoked} revokes decided",
-            period.word()
-        ),
-        capped: granted.ends_with('+') || revoked.ends_with('+'),
-        granted,
-        revoked,
+        title: changes.title(period),
+        capped: granted.capped || revoked.capped,
+        granted: granted.grouped(),
+        revoked: revoked.grouped(),
         plot: plot(&changes, period),
         changes,
     };

@@ -15,13 +15,13 @@ use super::filters;
 use super::page::{Shell, Trouble, read, show};
 use super::plot::{Line, Plot, pixel};
 use super::state::Console;
-use super::text::grouped;
 use super::viewer::Viewer;
 use crate::store::Explained;
 use rolekeeper_domain::explanation::{RoleExplained, moment};
 use rolekeeper_domain::ids::{Token, UserId};
 use rolekeeper_domain::rule::Measure;
 use rolekeeper_domain::view::count_history::{CountHistory, End};
+use rolekeeper_domain::view::figures::grouped;
 
 #[derive(Deserialize)]
 pub(super) struct Asked {

@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 use super::text;
 use rolekeeper_domain::date::unix_micros;
 use rolekeeper_domain::explanation::moment;
+use rolekeeper_domain::view::figures;
 
 /// A time, behind any number of references.
 pub(super) trait Moment {
@@ -64,7 +65,7 @@ pub(super) fn visible_lines<T: Display>(shown: T, _: &dyn Values) -> Result<Stri
 #[askama::filter_fn]
 pub(super) fn number<T: Display>(number: T, _: &dyn Values) -> Result<String> {
     let shown = number.to_string();
-    Ok(shown.parse().map_or(shown, text::grouped))
+    Ok(shown.parse().map_or(shown, figures::grouped))
 }
 
 /// A number without its fraction.
@@ -73,14 +74,14 @@ pub(super) fn whole<T: Display>(number: T, _: &dyn Values) -> Result<String> {
     let shown = number.to_string();
     Ok(shown
         .parse()
-        .map_or(shown, |number| text::grouped(text::whole(number))))
+        .map_or(shown, |number| figures::grouped(figures::whole(number))))
 }
 
 /// Seconds as a span of time.
 #[askama::filter_fn]
 pub(super) fn span<T: Display>(seconds: T, _: &dyn Values) -> Result<String> {
     let shown = seconds.to_string();
-    Ok(shown.parse().map_or(shown, text::span))
+    Ok(shown.parse().map_or(shown, figures::span))
 }
 
 /// A clause as a sentence.

@@ -11,10 +11,10 @@ use axum::response::Response;
 
 use super::filters;
 use super::page::{Shell, show};
-use super::pipe_picture::{Picture, pictures, words};
+use super::pipe_picture::{Picture, pictures};
 use super::state::Console;
-use super::text::{rate, span};
 use super::viewer::Viewer;
+use rolekeeper_domain::view::figures::{rate, span};
 use rolekeeper_domain::view::pipe::{Pipe, Stage};
 
 #[derive(Template)]
@@ -50,12 +50,11 @@ pub(super) async fn page(Viewer(session): Viewer, State(console): State<Console>
 }
 
 fn row(stage: &Stage) -> Row {
-    let (name, about) = words(stage.place);
     Row {
-        name,
+        name: stage.place.name(),
         rate: rate(stage.per_s),
         lag: stage.lag.map_or_else(|| "-".to_owned(), |lag| lag.to_string()),
         age: stage.age_s.map_or_else(|| "-".to_owned(), span),
-        about,
+        about: stage.place.about_age(),
     }
 }

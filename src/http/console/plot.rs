@@ -5,6 +5,8 @@
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use rolekeeper_domain::view::figures::grouped;
+
 /// Width and height of a plot, and the room for its labels.
 const WIDTH: i32 = 1_000;
 const HEIGHT: i32 = 260;
@@ -70,7 +72,7 @@ impl Plot {
         plot.lines = (first..=last)
             .map(|at| Line {
                 y: pixel(plot.y((at * step) as f64)),
-                text: super::text::grouped((at * step).abs()),
+                text: grouped((at * step).abs()),
             })
             .collect();
         plot.zero = format!("{:.1}", plot.y(0.0));

@@ -11,7 +11,6 @@ use serde::Deserialize;
 use super::filters;
 use super::page::{Shell, Trouble, read, show};
 use super::state::Console;
-use super::text::span;
 use super::viewer::Viewer;
 use rolekeeper_domain::view::queue::Queue;
 
@@ -31,7 +30,6 @@ pub(super) struct Asked {
 struct Page {
     shell: Shell,
     queue: Queue,
-    remaining: String,
     after: String,
 }
 
@@ -43,16 +41,6 @@ pub(super) async fn page(
     let shell = Shell::new(session, "/console/queue", "Work queue");
     let after = super::text::stored(after);
     let queue = read(&shell, console.read.queue_page(&after, NEXT, PAGE)).await?;
-    let remaining = match (queue.drain.waiting, queue.drain.remaining_s) {
-        (0, _) => "-".to_owned(),
-        (_, Some(seconds)) => span(seconds as f64),
-        (_, None) => "no attempt ends".to_owned(),
-    };
-    let page = Page {
-        shell,
-        queue,
-        remaining,
-        after,
-    };
+    let page = Page { shell, queue, after };
     Ok(show(StatusCode::OK, &page))
 }

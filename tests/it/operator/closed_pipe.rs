@@ -10,13 +10,16 @@ async fn a_closed_pipe_ends_no_command() {
     for read in [
         "acts",
         "brake",
+        "changes",
         "dead-letters list",
         "discover",
         "evidence --from 2000-01-01",
         "limits",
         "parked",
         "pins",
+        "pipe",
         "plan --all",
+        "queue",
         "rules show",
         "verify",
     ] {

@@ -15,7 +15,7 @@ use crate::world::oracle::ROLE;
 use crate::world::{ANN, PASSWORD, World, roles};
 
 /// All commands but those that end the data of a user.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 21] = [
     &["pause", "--why", "a test"],
     &["resume"],
     &["limits", "set", "reserve", "0.1", "--why", "a test"],
@@ -24,7 +24,10 @@ const COMMANDS: [&[&str]; 18] = [
     &["announce", "--from", "start"],
     &["rules", "show"],
     &["brake"],
+    &["changes"],
     &["parked"],
+    &["pipe"],
+    &["queue"],
     &["dead-letters", "list"],
     &["tenant"],
     &["pin", ANN, ROLE, "on", "--why", "a test"],

@@ -75,6 +75,33 @@ pub struct Changes {
     pub spans: Vec<Span>,
 }
 
+impl Changes {
+    /// All decided grants, and all decided revokes.
+    #[must_use]
+    pub fn sums(&self) -> (Capped, Capped) {
+        let sum = |of: fn(&Span) -> Capped| {
+            let spans = self.spans.iter().map(of);
+            Capped {
+                capped: spans.clone().any(|one| one.capped),
+                number: spans.map(|one| one.number).sum(),
+            }
+        };
+        (sum(|span| span.granted), sum(|span| span.revoked))
+    }
+
+    /// Them, in words.
+    #[must_use]
+    pub fn title(&self, period: Period) -> String {
+        let (granted, revoked) = self.sums();
+        format!(
+            "Last {}: {} grants and {} revokes decided",
+            period.word(),
+            granted.grouped(),
+            revoked.grouped()
+        )
+    }
+}
+
 /// One span of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Span {

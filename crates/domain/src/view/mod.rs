@@ -5,15 +5,18 @@
 pub mod brakes;
 pub mod changes;
 pub mod count_history;
+pub mod figures;
 pub mod letters;
 pub mod parked;
 pub mod pipe;
+mod pipe_words;
 pub mod queue;
 pub mod rules;
 
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
+use self::figures::grouped;
 use crate::explanation::moment;
 
 /// A number that is counted up to a bound.
@@ -26,6 +29,13 @@ pub struct Capped {
 }
 
 impl Capped {
+    /// The number with its digits in groups, for a text.
+    #[must_use]
+    pub fn grouped(&self) -> String {
+        let more = if self.capped { "+" } else { "" };
+        format!("{}{more}", grouped(self.number))
+    }
+
     /// A count of at most `most` and one rows.
     #[must_use]
     pub fn of(counted: i64, most: i64) -> Self {

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use time::serde::rfc3339;
 
 use super::brakes::Drain;
+use super::figures::span;
 use crate::explanation::Queued;
 
 /// The work queue at one moment.
@@ -29,4 +30,16 @@ pub struct Queue {
     pub page: Vec<Queued>,
     /// There are more behind the last one of the page.
     pub more: bool,
+}
+
+impl Queue {
+    /// The time until all have had their attempt, in words.
+    #[must_use]
+    pub fn remaining(&self) -> String {
+        match (self.drain.waiting, self.drain.remaining_s) {
+            (0, _) => "-".to_owned(),
+            (_, Some(seconds)) => span(seconds as f64),
+            (_, None) => "no attempt ends".to_owned(),
+        }
+    }
 }

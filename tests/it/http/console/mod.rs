@@ -4,6 +4,7 @@ mod access;
 mod acts;
 mod away;
 mod bounds;
+mod commands;
 mod counts;
 mod pages;
 mod texts;

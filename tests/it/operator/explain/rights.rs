@@ -20,7 +20,7 @@ const BEYOND: &str = "SELECT c.relname, privilege FROM pg_class c
     WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace AND has_function_privilege('rolekeeper_read', p.oid, 'EXECUTE')";
 
 /// The commands that only read Postgres.
-const READS: [&[&str]; 16] = [
+const READS: [&[&str]; 19] = [
     &["explain", ANN],
     &["explain", ANN, "--json"],
     &["plan", "--all"],
@@ -30,7 +30,10 @@ const READS: [&[&str]; 16] = [
     &["acts"],
     &["brake"],
     &["brake", "--json"],
+    &["changes"],
     &["parked"],
+    &["pipe"],
+    &["queue"],
     &["pins"],
     &["limits"],
     &["tenant"],

@@ -97,6 +97,7 @@ CREATE TABLE dead_letters (
 );
 CREATE INDEX dead_letters_kept ON dead_letters (kept_at);
 CREATE INDEX dead_letters_waiting ON dead_letters (stream, reason, stream_seq, stored_at) WHERE handled IS NULL;
+CREATE INDEX dead_letters_in_order ON dead_letters (stream, stream_seq, stored_at) WHERE handled IS NULL;
 -- an event counts once, however many of its messages are requeued
 CREATE UNIQUE INDEX dead_letters_event ON dead_letters (event_id) WHERE event_id IS NOT NULL;
 COMMENT ON TABLE dead_letters IS 'Messages that could not be read, kept for the operator for 30 days; capped per reason and hour, see dead_letter_totals. Written by the fold, marked by the commands `dead-letters requeue` and `discard`, removed by the sweep; at most 24,000 rows a day, stream and reason. A restored older copy matches the counts restored with it, so a letter that is waiting there was not counted.';

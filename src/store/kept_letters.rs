@@ -151,6 +151,11 @@ impl Store {
         after: Option<&LetterKey>,
         most: i64,
     ) -> Result<Vec<Letter>, StoreError> {
+        let mut tx = self.begin_to_read().await?;
+        // A kept plan, for any filter, would read the handled letters too.
+        sqlx::query!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS plans")
+            .fetch_one(&mut tx)
+            .await?;
         let rows = sqlx::query_as!(
             Row,
             "SELECT stream, stream_seq, stored_at, subject, reason, detail, payload, size_bytes, kept_at, kept_by, handled, handled_at
@@ -168,12 +173,13 @@ impl Store {
             after.map(|key| key.stored_at),
             most
         );
-        let rows = rows.fetch_all(&self.pool).await?;
+        let rows = rows.fetch_all(&mut tx).await?;
         Ok(rows.into_iter().map(Letter::from).collect())
     }
 
     /// The numbers of letters, by stream and reason; reasons without a waiting letter are included while their totals are kept.
     pub async fn letter_counts(&self, filter: &LetterFilter) -> Result<Vec<LetterCount>, StoreError> {
+        let mut tx = self.begin_look_ups().await?;
         let rows = sqlx::query_as!(
             LetterCount,
             r#"SELECT t.stream, t.reason, t.found AS "found!", w.waiting AS "waiting!"
@@ -186,7 +192,7 @@ impl Store {
             filter.reason.as_deref(),
             COUNTED_AT_MOST + 1
         );
-        Ok(rows.fetch_all(&self.pool).await?)
+        Ok(rows.fetch_all(&mut tx).await?)
     }
 
     /// The places to which the operator set the cursor of a stream while a loss stood, and when: messages from there on were

@@ -10,6 +10,35 @@ fn bad(id: &str, payload: impl Into<Vec<u8>>) -> crate::world::events::Sent {
     poison(id, "pl_1", payload, "not_json")
 }
 
+/// Letters that were handled since the last statistics.
+const HANDLED: &str = "INSERT INTO dead_letters (stream, stream_seq, subject, reason, detail, payload, size_bytes, stored_at)
+    SELECT 'APP_EVENTS', n, 'plays.7', 'not_json', 'odd', '{', 1, now() FROM generate_series(100000, 120000) AS n;
+    ANALYZE dead_letters;
+    UPDATE dead_letters SET handled = 'discarded', handled_at = now() WHERE stream_seq >= 100000";
+const SCANS: &str =
+    "SELECT (seq_scan + idx_scan)::bigint FROM pg_stat_user_tables WHERE relname = 'dead_letters'";
+const READ: &str =
+    "SELECT (seq_tup_read + idx_tup_fetch)::bigint FROM pg_stat_user_tables WHERE relname = 'dead_letters'";
+
+#[tokio::test]
+async fn a_list_reads_no_handled_letters() {
+    let world = World::start().await;
+    letters(&world, &[bad("a", "a"), bad("b", "b")]).await;
+    world.run_sql(HANDLED).await;
+    for list in [
+        &["list"][..],
+        &["list", "--stream", "APP_EVENTS", "--reason", "not_json"],
+    ] {
+        let (scans, before) = (world.number(SCANS).await, world.number(READ).await);
+        let said = world.told(&[&["dead-letters"], list].concat()).await;
+        assert!(said.contains("APP_EVENTS 1  "), "{said}");
+        let reported = async || world.number(SCANS).await > scans.map(|scans| scans + 1);
+        world.eventually("the session has reported", reported).await;
+        let read = world.number(READ).await.unwrap_or_default() - before.unwrap_or_default();
+        assert!(read < 1_000, "{read} rows were read");
+    }
+}
+
 #[tokio::test]
 async fn letters_are_listed_page_by_page_with_their_number() {
     let world = World::start().await;

@@ -152,14 +152,19 @@ pub async fn unmark(tx: &mut Tx<'_>, user: &str) -> Result<(), StoreError> {
 
 /// Removes the data of the previous account of the id; another account, created at `created_at`, has it now. Our writes
 /// stay, so that a late record is recognized as their echo; attempts ignore writes from before the account. Roles that stay removed
-/// stay so, and removals that wait for the operator do.
+/// stay so, and so do removals, with what their judgment needs: those that wait for the operator, and those that wait for a record.
 pub async fn replace(tx: &mut Tx<'_>, user: &str, created_at: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
-        "WITH assigned AS (DELETE FROM assignments WHERE user_id = $1 AND NOT suppressed),
+        "WITH assigned AS (
+                  DELETE FROM assignments a WHERE user_id = $1 AND NOT suppressed
+                      AND NOT EXISTS (SELECT FROM removals r WHERE r.user_id = a.user_id AND r.role = a.role AND r.state = 'waiting')
+              ),
               own AS (DELETE FROM own_decisions WHERE user_id = $1),
-              removed AS (DELETE FROM removals WHERE user_id = $1 AND state = 'waiting'),
               requested AS (DELETE FROM display_names WHERE user_id = $1 AND coalesce(requested_at, refused_at) < $2),
-              theirs AS (DELETE FROM foreign_writes WHERE user_id = $1 AND written_at < $2),
+              theirs AS (
+                  DELETE FROM foreign_writes WHERE user_id = $1 AND written_at < $2
+                      AND NOT EXISTS (SELECT FROM removals WHERE user_id = $1 AND state = 'waiting')
+              ),
               raced AS (DELETE FROM races WHERE user_id = $1)
          DELETE FROM gone_users WHERE user_id = $1",
         user,

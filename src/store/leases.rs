@@ -46,6 +46,8 @@ pub struct Claim {
     pub pass_grants: bool,
     /// The operator released the deletion of this user from the brake.
     pub pass_gone: bool,
+    /// Auth0 did not know the user at the last attempt, and the brake on deleted users held that, or it was released since.
+    pub was_gone: bool,
 }
 
 /// Failure code for an unintelligible response.
@@ -95,7 +97,8 @@ pub async fn claim(
            UPDATE work_queue n SET lease = $1, lease_until = now() + $2::double precision * interval '1 second', force_fetch = false
            FROM pick WHERE n.user_id = pick.user_id
            RETURNING n.user_id, n.generation, pick.force_fetch AS "force_fetch!", n.attempts, n.cause_event, n.cause_plays,
-               n.cause_stored_at AS stored_at, n.cause_seq AS seq, n.failure, n.pass_revokes, n.pass_grants, n.pass_gone, n.priority, now() AS "asked_at!",
+               n.cause_stored_at AS stored_at, n.cause_seq AS seq, n.failure, n.pass_revokes, n.pass_grants, n.pass_gone, n.priority,
+               n.pass_gone OR n.last_held_by IS NOT DISTINCT FROM 'brake_gone' AS "was_gone!", now() AS "asked_at!",
                (extract(epoch FROM now() - greatest(n.due_at, n.enqueued_at)) * 1000)::bigint AS "queued_ms!",
                -- the attempt need not wait for the disk: after a crash that loses the claim the user is due again
                set_config('synchronous_commit', 'off', true)
@@ -131,6 +134,7 @@ pub async fn claim(
             pass_revokes: row.pass_revokes,
             pass_grants: row.pass_grants,
             pass_gone: row.pass_gone,
+            was_gone: row.was_gone,
             failure: row.failure,
         });
     }

@@ -29,8 +29,8 @@ impl Store {
 /// State of a user that a record names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// The profile was never read, or Auth0 last reported the user as deleted: a record suggests that Auth0 may know
-    /// the user by now.
+    /// The profile was never read, or Auth0 last reported the user as deleted, which the brake may hold: a record suggests that
+    /// Auth0 may know the user by now.
     pub to_read: bool,
     /// Request time of the newest response.
     pub asked_at: Option<OffsetDateTime>,
@@ -49,8 +49,10 @@ pub async fn created_at(tx: &mut Tx<'_>, user: &str) -> Result<Option<OffsetDate
 /// The users among these that have a local copy.
 pub async fn known(tx: &mut Tx<'_>, users: &[&str]) -> Result<HashMap<String, Known>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT user_id, asked_at, asked_at IS NULL OR gone_at IS NOT NULL AS "to_read!"
-           FROM users WHERE user_id = ANY($1::text[])"#,
+        r#"SELECT user_id, asked_at, asked_at IS NULL OR gone_at IS NOT NULL
+               OR (SELECT engaged_at FROM gone_brake) IS NOT NULL
+                   AND EXISTS (SELECT FROM work_queue n WHERE n.user_id = u.user_id AND n.held_by = 'brake_gone') AS "to_read!"
+           FROM users u WHERE user_id = ANY($1::text[])"#,
         users as &[&str]
     );
     let rows = rows.fetch_all(&mut *tx).await?.into_iter();

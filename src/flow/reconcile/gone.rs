@@ -39,6 +39,7 @@ impl Attempt {
         if fresh {
             self.witness(&mut tx, &evaluation, Reason::UserDeleted, |_| true)
                 .await?;
+            self.await_removals(&mut tx, &evaluation).await?;
         }
         users::gone(&mut tx, user, claim.asked_at).await?;
         leases::finish(&mut tx, claim, ours.generation, None).await?;
@@ -81,9 +82,9 @@ impl Attempt {
         Ok(())
     }
 
-    /// Handles a profile that lacks a role which would stay removed, where it is that of another account: the one that was read last
-    /// was deleted and made again since. A removal by hand outlasts that: its record may still come, and pins the id. Returns whether
-    /// it is another account.
+    /// Handles a profile that lacks a role, or one that is known again although the brake held its deletion, where it is that of another
+    /// account: the one that was read last was deleted and made again since. A removal by hand outlasts that: its record may still come,
+    /// and pins the id. Returns whether it is another account.
     pub(super) async fn made_again(
         &self,
         tx: &mut Tx<'_>,
@@ -92,7 +93,8 @@ impl Attempt {
     ) -> Result<bool, StoreError> {
         let (user, seen) = (self.claim.user.as_str(), profile.roles());
         let Some(created_at) = profile.created_at().filter(|_| {
-            evaluation.would_leave_removed(&seen) && evaluation.removed_by_hand(&seen).is_empty()
+            (self.claim.was_gone || evaluation.misses_a_role(&seen))
+                && evaluation.removed_by_hand(&seen).is_empty()
         }) else {
             return Ok(false);
         };

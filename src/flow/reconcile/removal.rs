@@ -14,7 +14,7 @@ use rolekeeper_domain::brake::Verdict as Passage;
 use rolekeeper_domain::brake::{Brake, judge};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::plan::{RoleChange, SeenRoles};
-use rolekeeper_domain::removal::{self, Removal, RemovalState, Verdict};
+use rolekeeper_domain::removal::{self, Records, Removal, RemovalState, Verdict};
 
 /// Removals that one attempt settled; logged once they are committed.
 #[derive(Debug, Default)]
@@ -69,6 +69,24 @@ impl Attempt {
             }
         }
         Ok(settled)
+    }
+
+    /// Keeps the removals of a deleted account that records report and no attempt saw: the next account of the id may be read before
+    /// they are confirmed.
+    pub(super) async fn await_removals(
+        &self,
+        tx: &mut Tx<'_>,
+        evaluation: &Evaluation<'_>,
+    ) -> Result<(), StoreError> {
+        let user = self.claim.user.as_str();
+        let removed = evaluation.removed_by_hand(&SeenRoles::Missing).into_iter();
+        for (removal, since) in removed.filter(|(removal, _)| removal.state == RemovalState::Waiting) {
+            let found = removals::records(tx, user, &removal.role, since).await?;
+            if found.records != Records::None {
+                removals::keep(tx, user, &removal, &AnnouncedChange::default()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Pins a role off whose removal is confirmed, or holds the removal where the brake demands it.

@@ -33,7 +33,8 @@ impl Attempt {
         let pass = [RoleChange::Granted, RoleChange::Revoked];
         let passes = |change: &RoleChange| self.permission.verdict(*change) == Some(Verdict::Pass);
         let pass: Vec<RoleChange> = pass.into_iter().filter(passes).collect();
-        if pass.is_empty() || !self.permit.write_may_follow(&observed.rate) {
+        // Whether a user who was gone has another account now is asked alone.
+        if self.claim.was_gone || pass.is_empty() || !self.permit.write_may_follow(&observed.rate) {
             return None;
         }
         let asked = Asked {

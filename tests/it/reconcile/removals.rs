@@ -1,5 +1,7 @@
 //! Removals by hand under `manual = "respect"`: a confirmed one becomes a pin, a mass of them waits for the operator.
 
+use rolekeeper_sandbox::tenant::Endpoint::ReadLog;
+use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::{Value, json};
 
 use crate::world::oracle::ROLE;
@@ -221,6 +223,53 @@ async fn a_held_removal_waits_also_for_a_new_account() {
     world.told(&["brake", "release", "removals"]).await;
     world.count_is("all are pinned off", PINNED, 5).await;
     world.quiet().await;
+}
+
+#[tokio::test]
+async fn a_removal_waits_for_its_record_also_under_a_new_account() {
+    let (world, _file) = holders(&["ann"], 100.0).await;
+    let late = Fault::Status {
+        code: 404,
+        headers: vec![],
+        body: None,
+    };
+    world.tenant.hold_fault(CallMatch::to(ReadLog), late);
+    let edited = world.tenant.edit_by_other_client("crm", &user("ann"), without());
+    edited.expect("an edit");
+    world.count_is("the record is waited for", WAITING, 1).await;
+    assert!(world.tenant.delete_user(&user("ann")));
+    let gone = "SELECT count(*) FROM gone_users";
+    world.count_is("she is gone", gone, 1).await;
+    world
+        .tenant
+        .create_user(&user("ann"), json!({}))
+        .expect("a sign-up");
+    world.count_is("the new account is read", gone, 0).await;
+    world.tenant.clear_faults();
+    world.count_is("she is pinned off", PINNED, 1).await;
+    world.quiet().await;
+    assert!(world.roles(&user("ann")).is_empty());
+}
+
+#[tokio::test]
+async fn a_removal_outlasts_an_account_deleted_before_it_is_read() {
+    let (world, _file) = holders(&["ann"], 100.0).await;
+    world.told(&["pause", "--why", "a story"]).await;
+    let edited = world.tenant.edit_by_other_client("crm", &user("ann"), without());
+    edited.expect("an edit");
+    let known = "SELECT count(*) FROM foreign_writes WHERE user_id = 'auth0|ann'";
+    world.count_is("the record is folded", known, 1).await;
+    assert!(world.tenant.delete_user(&user("ann")));
+    world.told(&["resume", "--why", "a story"]).await;
+    let gone = "SELECT count(*) FROM gone_users";
+    world.count_is("she is gone", gone, 1).await;
+    world
+        .tenant
+        .create_user(&user("ann"), json!({}))
+        .expect("a sign-up");
+    world.count_is("she is pinned off", PINNED, 1).await;
+    world.quiet().await;
+    assert!(world.roles(&user("ann")).is_empty());
 }
 
 #[tokio::test]

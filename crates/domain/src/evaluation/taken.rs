@@ -116,13 +116,10 @@ impl<'r> Evaluation<'r> {
             && !seen.has(&role.rule.role)
     }
 
-    /// Whether a role that the profile lacks counts as removed by another client, and its rule would leave it so.
+    /// Whether a role that the profile lacks counts as removed by another client.
     #[must_use]
-    pub fn would_leave_removed(&self, seen: &SeenRoles) -> bool {
-        let alert = |role: &Role<'_>| role.manual() == OnExternalRemoval::Alert;
-        self.roles
-            .iter()
-            .any(|role| alert(role) && self.is_taken(role, seen))
+    pub fn misses_a_role(&self, seen: &SeenRoles) -> bool {
+        self.roles.iter().any(|role| self.is_taken(role, seen))
     }
 
     /// Roles that an attempt saw the user hold, that are earned, and that the profile lacks now: another client removed

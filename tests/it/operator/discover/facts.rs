@@ -48,6 +48,26 @@ async fn holders_who_never_log_in_are_found_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_found_holder_deleted_before_the_first_read_is_forgotten() {
+    let world = World::builder().workers(0).start().await;
+    let fold = world.start_worker_with(&[("ONLY", "fold")]).await;
+    world.imported("old", 0..3, &["mentor", ROLE]);
+    world.told(&["discover"]).await;
+    assert!(world.tenant.delete_user("auth0|old1"));
+    fold.sigterm(std::time::Duration::from_secs(10)).await;
+    world.start_worker_with(&[("SWEEP_INTERVAL_S", "1")]).await;
+    let gone = "SELECT count(*) FROM gone_users";
+    world.count_is("the deletion is seen", gone, 1).await;
+    world.quiet().await;
+    world
+        .run_sql("UPDATE gone_users SET marked_at = now() - interval '31 days'")
+        .await;
+    let left = "SELECT count(*) FROM assignments WHERE user_id = 'auth0|old1'";
+    world.count_is("after 30 days nothing is kept", left, 0).await;
+    assert_eq!(world.unadopted().await, 2);
+}
+
+#[tokio::test]
 async fn plays_of_linked_ids_count_before_a_link_is_stored() {
     let world = World::builder().workers(0).start().await;
     world.start_worker_with(&[("ONLY", "fold")]).await;

@@ -21,7 +21,7 @@ COMMENT ON COLUMN stream_cursors.last_stored_ns IS 'Store time of that message, 
 COMMENT ON COLUMN stream_cursors.epoch IS 'Raised whenever the operator sets the cursor, a loss is recorded, or other rules come into force, so that a worker that missed the change cannot commit.';
 COMMENT ON COLUMN stream_cursors.moved_at IS 'Time at which the cursor last moved.';
 COMMENT ON COLUMN stream_cursors.newest_stored_ns IS 'Store time of the newest message folded before the operator last set the cursor, Unix nanoseconds; never lowered. With last_stored_ns it identifies the new messages of a restored stream, also after several restores.';
-COMMENT ON COLUMN stream_cursors.last_hash IS 'First eight bytes of the SHA-256 of subject and payload of the message at last_seq; null when none was read. It distinguishes a promoted mirror from another stream.';
+COMMENT ON COLUMN stream_cursors.last_hash IS 'First eight bytes of the SHA-256 of subject, headers of the event and payload of the message at last_seq; null when none was read. It distinguishes a promoted mirror from another stream.';
 COMMENT ON COLUMN stream_cursors.dedup_until_ns IS 'Messages that the stream stored before this, Unix nanoseconds, are compared with the ids of earlier ones, because a promoted mirror starts with an empty duplicate window. 0 without a promotion.';
 COMMENT ON COLUMN stream_cursors.duplicate_window_s IS 'Duplicate window of that stream, in seconds.';
 
@@ -83,6 +83,7 @@ CREATE TABLE dead_letters (
     subject    text NOT NULL,
     reason     text NOT NULL,
     detail     text NOT NULL,
+    headers    text,
     payload    bytea NOT NULL,
     size_bytes bigint NOT NULL,
     stored_at  timestamptz NOT NULL,
@@ -106,6 +107,7 @@ COMMENT ON COLUMN dead_letters.stream_seq IS 'Its stream sequence.';
 COMMENT ON COLUMN dead_letters.subject IS 'Subject under which it was published.';
 COMMENT ON COLUMN dead_letters.reason IS 'Closed set of reasons; the label of the metric.';
 COMMENT ON COLUMN dead_letters.detail IS 'Names the field and what was expected.';
+COMMENT ON COLUMN dead_letters.headers IS 'The headers that say how the event is written, one a line; null for the plain form. Without them its payload could not be read again.';
 COMMENT ON COLUMN dead_letters.payload IS 'First 4 KiB of the received message.';
 COMMENT ON COLUMN dead_letters.size_bytes IS 'Size of the whole message.';
 COMMENT ON COLUMN dead_letters.stored_at IS 'Store time in the stream.';
@@ -145,7 +147,7 @@ CREATE TABLE event_ids (
 ) PARTITION BY LIST (partition_from);
 COMMENT ON TABLE event_ids IS 'Ids of events that were counted, while DEDUP_WINDOW is set; one partition per period of time, each unique by event_id, dropped as a whole. Written by the fold in the transaction of the counts.';
 COMMENT ON COLUMN event_ids.partition_from IS 'The partition.';
-COMMENT ON COLUMN event_ids.payload IS 'First 8 bytes of the SHA-256 of the message''s payload: distinguishes a duplicate from another event under the same id.';
+COMMENT ON COLUMN event_ids.payload IS 'First 8 bytes of the SHA-256 of the event''s fields, in whatever form they were published: distinguishes a duplicate from another event under the same id.';
 COMMENT ON COLUMN event_ids.event_id IS 'The publisher''s id of the event.';
 COMMENT ON COLUMN event_ids.stored_ns IS 'When the stream stored the event, Unix nanoseconds: it determines to which life of a playlist a play belongs.';
 

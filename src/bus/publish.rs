@@ -23,6 +23,8 @@ pub struct Outgoing {
     pub subject: String,
     /// Its message id, by which JetStream drops duplicates inside the stream's duplicate window.
     pub id: String,
+    /// The media type of its payload, for the header `Content-Type`; none where the subject implies it.
+    pub content_type: Option<&'static str>,
     /// Its payload.
     pub payload: Bytes,
 }
@@ -94,6 +96,9 @@ impl Bus {
     async fn send(&self, message: Outgoing) -> Result<Sent, PublishError> {
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_ID, message.id.as_str());
+        if let Some(content_type) = message.content_type {
+            headers.insert("Content-Type", content_type);
+        }
         let (subject, since) = (Subject::from(message.subject), self.refusals.now());
         let sent = self
             .jetstream

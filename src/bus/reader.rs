@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use async_nats::Subject;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{self, Stream};
+use async_nats::{HeaderMap, Subject};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ use super::consumer::{Consumer, said};
 use super::refusals::Refusals;
 use super::streams::unix_ns;
 use super::{Bus, BusError};
+use rolekeeper_domain::event::Headers;
 
 /// Time after which a pull request is renewed when the stream is quiet.
 const PULL_EXPIRES: Duration = Duration::from_secs(30);
@@ -65,6 +66,7 @@ pub enum ReadError {
 #[derive(Clone, Debug)]
 pub struct Message {
     subject: Subject,
+    headers: Option<Box<Headers>>,
     payload: Bytes,
     size: usize,
     /// Its sequence in the stream.
@@ -76,9 +78,15 @@ pub struct Message {
 }
 
 impl Message {
-    pub(super) fn new(subject: Subject, payload: Bytes, seq: u64, stored_ns: i64, pending: u64) -> Self {
+    pub(super) fn new(
+        subject: Subject,
+        headers: Option<Box<Headers>>,
+        payload: Bytes,
+        (seq, stored_ns, pending): (u64, i64, u64),
+    ) -> Self {
         Self {
             subject,
+            headers,
             size: payload.len(),
             payload,
             seq,
@@ -91,6 +99,12 @@ impl Message {
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// Returns its headers that say how the event is written; none for the plain form.
+    #[must_use]
+    pub fn headers(&self) -> Option<&Headers> {
+        self.headers.as_deref()
     }
 
     /// Returns the payload as published, unless it was shortened.
@@ -108,7 +122,8 @@ impl Message {
     /// Returns about how many bytes of memory it uses.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.subject.len() + self.payload.len()
+        let headers = self.headers.as_ref().map_or(0, |headers| headers.held_bytes());
+        self.subject.len() + headers + self.payload.len()
     }
 
     /// Keeps only the first `bytes` of the payload, and frees the memory of the rest.
@@ -252,9 +267,24 @@ impl Reader {
         }
         self.consumer_seq = expected;
         let (seq, stored_ns, pending) = (info.stream_sequence, unix_ns(info.published), info.pending);
-        let async_nats::Message { subject, payload, .. } = inner.message;
-        Ok(Message::new(subject, payload, seq, stored_ns, pending))
+        let async_nats::Message {
+            subject,
+            headers,
+            payload,
+            ..
+        } = inner.message;
+        let headers = headers.as_ref().and_then(of_event);
+        Ok(Message::new(subject, headers, payload, (seq, stored_ns, pending)))
     }
+}
+
+/// The headers that say how the event is written.
+fn of_event(headers: &HeaderMap) -> Option<Box<Headers>> {
+    let all = headers.iter().flat_map(|(name, values)| {
+        let name: &str = name.as_ref();
+        values.iter().map(move |value| (name, value.as_str()))
+    });
+    Headers::among(all)
 }
 
 /// Parses the client library's error, which contains the server's text.

@@ -31,10 +31,10 @@ const EXAMPLES: &str = "Examples:
 
 Exit code: 0 all lines are stored, 1 no line is known to be stored, or wrong arguments, 2 some lines were not sent.";
 
-/// Sends play events to the stream APP_EVENTS: one JSON object a line, as docs/app-events.md describes them, each with its `event_id`
-/// as the message id. All lines are checked first, by the parser that the fold uses, and nothing of a file with bad lines is sent.
-/// Repeating the command is harmless within 10 minutes: the stream drops what it has by the message id. Later, an event that was
-/// stored twice counts twice, unless `DEDUP_WINDOW` is on.
+/// Sends play events to the stream APP_EVENTS: one JSON object a line, plain or a CloudEvent, as docs/app-events.md describes them,
+/// each with its event id as the message id. All lines are checked first, by the parser that the fold uses, and nothing of a file
+/// with bad lines is sent. Repeating the command is harmless within 10 minutes: the stream drops what it has by the message id.
+/// Later, an event that was stored twice counts twice, unless `DEDUP_WINDOW` is on.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PublishArgs {

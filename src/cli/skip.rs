@@ -90,6 +90,7 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
         subject: &subject,
         reason: Reason::Skipped,
         detail: format!("skipped by an operator: {why}"),
+        headers: stored.event_headers().map(|headers| headers.to_string()),
         payload: &stored.payload,
         size: stored.payload.len(),
         stored_ns: stored.stored_ns,

@@ -33,19 +33,21 @@ pub struct ApiArgs {
     /// `on`: a token needs the scope `read:app` to read, `write:app` for all else; `off` asks for no scope
     #[arg(long, env = "API_SCOPES", default_value = "on")]
     pub api_scopes: String,
-    /// Requests a user may make in a row
+    /// Requests a user may make in a row, 1 to 100000
     #[arg(long, env = "API_BURST", default_value = "50")]
     pub api_burst: String,
-    /// Requests per second a user may make continuously
+    /// Requests per second a user may make continuously, 0.01 to 10000
     #[arg(long, env = "API_REQUESTS_PER_S", default_value = "10")]
     pub api_requests_per_s: String,
-    /// Writes per day of a user that publish an event (make or delete a playlist), over all workers
+    /// Writes per day of a user that publish an event (make or delete a playlist), over all workers, 1 to 1000000; the day's writes are
+    /// refilled evenly
     #[arg(long, env = "API_PUBLISHES_PER_D", default_value = "200")]
     pub api_publishes_per_d: String,
-    /// Shortest time between two fetches of the tenant's public keys, in seconds
+    /// Shortest time between two fetches of the tenant's public keys, 1 to 600 seconds; a token of a new key may be refused for as
+    /// long
     #[arg(long, env = "API_KEYS_COOL_DOWN_S", default_value = "30")]
     pub api_keys_cool_down_s: String,
-    /// Genres that users choose from, separated by commas
+    /// Genres that users choose from, separated by commas; an earlier choice stays
     #[arg(long, env = "API_GENRES", default_value = DEFAULT_GENRES)]
     pub api_genres: String,
 }

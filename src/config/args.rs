@@ -80,10 +80,10 @@ pub struct ServeArgs {
     /// Trimming of the streams.
     #[command(flatten)]
     pub trim: TrimArgs,
-    /// Seconds between two sweeps, which compare all users with the rules
+    /// Seconds between two sweeps, which compare all users with the rules, 1 to 86400
     #[arg(long, env = "SWEEP_INTERVAL_S", default_value = "60")]
     pub sweep_interval_s: String,
-    /// Hours for which a profile counts as verified after it was read
+    /// Hours for which a profile counts as verified after it was read, 1 to 8760
     #[arg(long, env = "VERIFY_AFTER_H", default_value = "24")]
     pub verify_after_h: String,
     /// Display name that is written to `user_metadata.displayName` of every user without one, such as user [default: none is
@@ -113,7 +113,7 @@ pub struct ServeArgs {
     /// The erasure of deleted users.
     #[command(flatten)]
     pub deleted: DeletedArgs,
-    /// Seconds that a stop may take to finish work in flight
+    /// Seconds that a stop may take to finish work in flight, 1 to 600
     #[arg(long, env = "GRACE_PERIOD_S", default_value = "25")]
     pub grace_period_s: String,
 }

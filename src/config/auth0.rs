@@ -41,7 +41,7 @@ pub struct Auth0Args {
     /// Share of the rate limit left to the tenant's other clients, 0 to 0.9; can only tighten `limits`
     #[arg(long, env = "AUTH0_RESERVE")]
     pub auth0_reserve: Option<String>,
-    /// Longest time of one call, in seconds
+    /// Longest time of one call, 1 to 120 seconds
     #[arg(long, env = "AUTH0_TIMEOUT_S", default_value = "10")]
     pub auth0_timeout_s: String,
 }

@@ -12,19 +12,19 @@ use rolekeeper_domain::limits::{Limit, Own};
 /// Changes that may happen before the brake engages, where a setting is tighter than `rolekeeper limits` shows.
 #[derive(Args, Clone, Debug)]
 pub struct BrakeArgs {
-    /// Users who may lose a role inside the window, whatever the number of holders; can only tighten `limits`
+    /// Users who may lose a role inside the window, whatever the number of holders, 0 to 1000000000; can only tighten `limits`
     #[arg(long, env = "BRAKE_REVOKES")]
     pub brake_revokes: Option<String>,
     /// Share of the holders who may lose a role inside the window, 0 to 1; can only tighten `limits`
     #[arg(long, env = "BRAKE_REVOKES_SHARE")]
     pub brake_revokes_share: Option<String>,
-    /// Users who may get a role inside the window, whatever the number of holders; can only tighten `limits`
+    /// Users who may get a role inside the window, whatever the number of holders, 0 to 1000000000; can only tighten `limits`
     #[arg(long, env = "BRAKE_GRANTS")]
     pub brake_grants: Option<String>,
     /// Users who may get a role inside the window, as a share of the holders, 0 to 1; can only tighten `limits`
     #[arg(long, env = "BRAKE_GRANTS_SHARE")]
     pub brake_grants_share: Option<String>,
-    /// Seconds for which a change counts towards the brake; can only tighten `limits`
+    /// Seconds for which a change counts towards the brake, 1 to 604800; can only tighten `limits`
     #[arg(long, env = "BRAKE_WINDOW_S")]
     pub brake_window_s: Option<String>,
 }

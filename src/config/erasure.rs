@@ -87,7 +87,7 @@ impl ErasureArgs {
 /// The setting of the erasure of users who were deleted at Auth0.
 #[derive(Args, Clone, Debug)]
 pub struct DeletedArgs {
-    /// Days after which a user who was deleted at Auth0 is erased; needs `ERASURE_KEY` [default: never]
+    /// Days after which a user who was deleted at Auth0 is erased, 1 to 3650; needs `ERASURE_KEY` [default: never]
     #[arg(long, env = "ERASE_AFTER_DELETION_D")]
     pub erase_after_deletion_d: Option<String>,
 }

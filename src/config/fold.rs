@@ -31,7 +31,7 @@ pub struct FoldConfig {
 /// The setting of the dedup window.
 #[derive(Args, Clone, Debug)]
 pub struct DedupArgs {
-    /// Dedup window: how long event ids are remembered beyond the stream's duplicate window, such as `24h`; `off` to
+    /// Dedup window: how long event ids are remembered beyond the stream's duplicate window, such as `24h` (4s to 90days); `off` to
     /// remember none
     #[arg(long, env = "DEDUP_WINDOW", default_value = "off")]
     pub dedup_window: String,

@@ -31,7 +31,7 @@ pub struct RestoreArgs {
     /// Roles that are never added.
     #[command(flatten)]
     pub forbidden: ForbiddenArgs,
-    /// Users whose roles of other clients may be restored inside the window (`BRAKE_WINDOW_S`); more are held
+    /// Users whose roles of other clients may be restored inside the window (`BRAKE_WINDOW_S`), 0 to 1000000000; more are held
     #[arg(long, env = "BRAKE_RESTORES", default_value = "10")]
     pub brake_restores: String,
 }

@@ -24,25 +24,25 @@ pub struct StreamsArgs {
     /// Copies that a JetStream cluster keeps of each message, 1 to 5 [new streams: 1]
     #[arg(long, env = "STREAM_REPLICAS")]
     pub stream_replicas: Option<String>,
-    /// Most MiB that APP_EVENTS may hold [new stream: 4096]
+    /// Most MiB that APP_EVENTS may hold, 1 to 1073741824 [new stream: 4096]
     #[arg(long, env = "APP_EVENTS_MAX_MIB")]
     pub app_events_max_mib: Option<String>,
-    /// Days that APP_EVENTS keeps an event at most [new stream: 30]
+    /// Days that APP_EVENTS keeps an event at most, 1 to 3650 [new stream: 30]
     #[arg(long, env = "APP_EVENTS_MAX_AGE_D")]
     pub app_events_max_age_d: Option<String>,
-    /// Most MiB that AUTH0_LOGS may hold [new stream: 1024]
+    /// Most MiB that AUTH0_LOGS may hold, 1 to 1073741824 [new stream: 1024]
     #[arg(long, env = "AUTH0_LOGS_MAX_MIB")]
     pub auth0_logs_max_mib: Option<String>,
-    /// Days that AUTH0_LOGS keeps a record at most [new stream: 30]
+    /// Days that AUTH0_LOGS keeps a record at most, 1 to 3650 [new stream: 30]
     #[arg(long, env = "AUTH0_LOGS_MAX_AGE_D")]
     pub auth0_logs_max_age_d: Option<String>,
-    /// Most MiB that ROLE_CHANGES may hold; while it is full, changes wait to be announced [new stream: 1024]
+    /// Most MiB that ROLE_CHANGES may hold, 1 to 1073741824; while it is full, changes wait to be announced [new stream: 1024]
     #[arg(long, env = "ROLE_CHANGES_MAX_MIB")]
     pub role_changes_max_mib: Option<String>,
-    /// Days that ROLE_CHANGES keeps a change [new stream: 30]
+    /// Days that ROLE_CHANGES keeps a change, 1 to 3650 [new stream: 30]
     #[arg(long, env = "ROLE_CHANGES_MAX_AGE_D")]
     pub role_changes_max_age_d: Option<String>,
-    /// Print the room that APP_EVENTS needs for this many events per second
+    /// Print the room that APP_EVENTS needs for this many events per second, 1 to 1073741824
     #[arg(long, env = "APP_EVENTS_PER_S")]
     pub events_per_s: Option<String>,
     /// Make limits narrower too, where a given limit is narrower than the stream's; without this flag limits only widen

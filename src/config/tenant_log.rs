@@ -18,10 +18,10 @@ pub struct TenantLogArgs {
     /// after the record with this `log_id`
     #[arg(long, env = "LOG_GAP_FILLER_START", default_value = "newest")]
     pub log_gap_filler_start: String,
-    /// Seconds that the log stream has to deliver a record before the gap filler reads it, and between two reads
+    /// Seconds that the log stream has to deliver a record before the gap filler reads it, and between two reads, 1 to 3600
     #[arg(long, env = "LOG_GAP_FILLER_DELAY_S", default_value = "60")]
     pub log_gap_filler_delay_s: String,
-    /// Seconds without a delivery after which the log stream is reported as silent; 0 never reports it
+    /// Seconds without a delivery after which the log stream is reported as silent, 0 to 2592000; 0 never reports it
     #[arg(long, env = "LOG_STREAM_SILENT_AFTER_S", default_value = "3600")]
     pub log_stream_silent_after_s: String,
 }

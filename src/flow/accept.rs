@@ -93,6 +93,7 @@ impl Accept {
                 .send(Outgoing {
                     subject: format!("{AUTH0_LOGS}{subject}"),
                     id: piece.message_id,
+                    content_type: None,
                     payload,
                 })
                 .await?;

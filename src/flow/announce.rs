@@ -187,6 +187,7 @@ impl Announce {
         let message = Outgoing {
             subject: row.subject(),
             id: row.change_id.to_string(),
+            content_type: None,
             payload: row.payload()?.into(),
         };
         let appended = self.bus.append(ROLE_CHANGES, message, last).await?;

@@ -95,7 +95,7 @@ fn take(counting: &mut Counting, batch: &[Message]) {
             seq: message.seq,
             at: of_unix_ns(message.stored_ns),
         };
-        let event = event::parse(message.subject(), message.payload()).ok();
+        let event = event::parse(message.subject(), message.headers(), message.payload()).ok();
         counting.take(edge, event.as_ref());
     }
 }

@@ -59,6 +59,7 @@ impl Publish {
         let message = Outgoing {
             subject: format!("{PLAYLISTS}{playlist_id}"),
             id: event_id.clone(),
+            content_type: None,
             payload: event.to_string().into(),
         };
         self.0.publish(message).await?;

@@ -226,7 +226,7 @@ fn is_of(partition: i16, playlist: &str) -> bool {
 
 /// Takes a message as the fold did; returns whether it is of the partition.
 fn take(recount: &mut Recount, message: &Message, (partition, deletes): (i16, Option<bool>)) -> bool {
-    let Ok(mut event) = event::parse(message.subject(), message.payload()) else {
+    let Ok(mut event) = event::parse(message.subject(), message.headers(), message.payload()) else {
         return false;
     };
     if !is_of(partition, event.playlist.as_str()) {

@@ -34,6 +34,17 @@ macro_rules! metrics {
                     $($($part: <$group_part>::make(maker),)+)?
                 }
             }
+
+            pub(super) fn described(streams: &[&'static str]) -> Vec<$crate::metrics::Described> {
+                use $crate::metrics::family::{Metric, Spec};
+                let own = [$(<$kind as Metric>::described(&Spec {
+                    name: $name,
+                    help: concat!($($help),+).trim(),
+                    labels: metrics!(@list $($labels)?),
+                    buckets: metrics!(@list $($buckets)?),
+                }, streams)),+];
+                own.into_iter()$($(.chain(<$group_part>::described(streams)))+)?.collect()
+            }
         }
     };
 }

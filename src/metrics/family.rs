@@ -10,6 +10,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, Result,
 };
 
+use super::described::{Described, DescribedLabel};
 use super::labels::{Label, Labels, Later};
 
 /// Makes metrics and registers them. A duplicate name is a bug that every start would show.
@@ -51,12 +52,35 @@ impl Spec<'_> {
 
 /// A metric that can be made from its definition.
 pub(super) trait Metric {
+    /// Its type, as the text format names it.
+    const KIND: &'static str;
+
     fn make(maker: &Maker<'_>, spec: &Spec<'_>) -> Self;
+
+    /// Its labels, with their values where these are a closed set.
+    fn labels(spec: &Spec<'_>, _streams: &[&'static str]) -> Vec<DescribedLabel> {
+        spec.labels
+            .iter()
+            .map(|name| DescribedLabel::open(name))
+            .collect()
+    }
+
+    /// Its description, for the reference.
+    fn described(spec: &Spec<'_>, streams: &[&'static str]) -> Described {
+        Described {
+            name: spec.name.to_owned(),
+            kind: Self::KIND,
+            labels: Self::labels(spec, streams),
+            help: spec.help.to_owned(),
+        }
+    }
 }
 
 macro_rules! plain {
-    ($($metric:ty: |$spec:ident| $made:expr,)+) => {$(
+    ($($metric:ty, $type:literal: |$spec:ident| $made:expr,)+) => {$(
         impl Metric for $metric {
+            const KIND: &'static str = $type;
+
             fn make(maker: &Maker<'_>, $spec: &Spec<'_>) -> Self {
                 maker.keep($made)
             }
@@ -65,14 +89,14 @@ macro_rules! plain {
 }
 
 plain! {
-    IntCounter: |spec| IntCounter::with_opts(spec.opts()),
-    IntGauge: |spec| IntGauge::with_opts(spec.opts()),
-    Gauge: |spec| Gauge::with_opts(spec.opts()),
-    Histogram: |spec| Histogram::with_opts(spec.histogram()),
-    IntCounterVec: |spec| IntCounterVec::new(spec.opts(), spec.labels),
-    IntGaugeVec: |spec| IntGaugeVec::new(spec.opts(), spec.labels),
-    GaugeVec: |spec| GaugeVec::new(spec.opts(), spec.labels),
-    HistogramVec: |spec| HistogramVec::new(spec.histogram(), spec.labels),
+    IntCounter, "counter": |spec| IntCounter::with_opts(spec.opts()),
+    IntGauge, "gauge": |spec| IntGauge::with_opts(spec.opts()),
+    Gauge, "gauge": |spec| Gauge::with_opts(spec.opts()),
+    Histogram, "histogram": |spec| Histogram::with_opts(spec.histogram()),
+    IntCounterVec, "counter": |spec| IntCounterVec::new(spec.opts(), spec.labels),
+    IntGaugeVec, "gauge": |spec| IntGaugeVec::new(spec.opts(), spec.labels),
+    GaugeVec, "gauge": |spec| GaugeVec::new(spec.opts(), spec.labels),
+    HistogramVec, "histogram": |spec| HistogramVec::new(spec.histogram(), spec.labels),
 }
 
 /// One series for each combination of the labels `L`.
@@ -101,6 +125,13 @@ macro_rules! families {
         }
 
         impl<L: Labels> Metric for Family<$vec, L> {
+            const KIND: &'static str = <$vec as Metric>::KIND;
+
+            fn labels(_: &Spec<'_>, streams: &[&'static str]) -> Vec<DescribedLabel> {
+                let values = L::NAMES.iter().zip(<L as Labels>::known(streams));
+                values.map(|(name, values)| DescribedLabel::closed(name, values)).collect()
+            }
+
             fn make(maker: &Maker<'_>, spec: &Spec<'_>) -> Self {
                 let spec = Spec { labels: L::NAMES, ..*spec };
                 let family = Self { vec: Metric::make(maker, &spec), labels: PhantomData };

@@ -16,6 +16,12 @@ pub trait Label: Copy {
     /// The values whose series exist from the start.
     fn at_start(streams: &[&'static str]) -> Vec<Self>;
 
+    /// All values.
+    #[must_use]
+    fn known(streams: &[&'static str]) -> Vec<Self> {
+        Self::at_start(streams)
+    }
+
     /// The value's text.
     fn text(self) -> &'static str;
 }
@@ -30,6 +36,13 @@ pub trait Labels: Copy {
 
     /// The values' texts, in the order of the names.
     fn texts(self) -> impl AsRef<[&'static str]>;
+
+    /// The texts of all values of each label, in the order of the names.
+    fn known(streams: &[&'static str]) -> Vec<Vec<&'static str>>;
+}
+
+fn texts<L: Label>(streams: &[&'static str]) -> Vec<&'static str> {
+    L::known(streams).into_iter().map(L::text).collect()
 }
 
 impl<L: Label> Labels for L {
@@ -41,6 +54,10 @@ impl<L: Label> Labels for L {
 
     fn texts(self) -> impl AsRef<[&'static str]> {
         [self.text()]
+    }
+
+    fn known(streams: &[&'static str]) -> Vec<Vec<&'static str>> {
+        vec![texts::<L>(streams)]
     }
 }
 
@@ -56,6 +73,10 @@ impl<A: Label, B: Label> Labels for (A, B) {
     fn texts(self) -> impl AsRef<[&'static str]> {
         [self.0.text(), self.1.text()]
     }
+
+    fn known(streams: &[&'static str]) -> Vec<Vec<&'static str>> {
+        vec![texts::<A>(streams), texts::<B>(streams)]
+    }
 }
 
 /// A label whose series start with their first value, because 0 would be a false one, or the part may not run.
@@ -67,6 +88,10 @@ impl<L: Label> Label for Later<L> {
 
     fn at_start(_streams: &[&'static str]) -> Vec<Self> {
         Vec::new()
+    }
+
+    fn known(streams: &[&'static str]) -> Vec<Self> {
+        L::known(streams).into_iter().map(Self).collect()
     }
 
     fn text(self) -> &'static str {

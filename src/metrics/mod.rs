@@ -5,9 +5,12 @@
 
 mod api;
 mod define;
+mod described;
 mod family;
 mod fold;
 mod labels;
+#[cfg(target_os = "linux")]
+mod process;
 mod reconcile;
 mod room;
 mod rules;
@@ -17,6 +20,7 @@ mod tests;
 mod worker;
 
 pub use api::ApiMetrics;
+pub use described::{Described, DescribedLabel};
 pub use family::{Counters, Family, Floats, Gauges, Histograms};
 pub use fold::FoldMetrics;
 pub use labels::{

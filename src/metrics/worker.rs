@@ -3,18 +3,19 @@
 //! Owns the metrics that belong to no file of one subject, and the text that a scrape reads. Must never hold a value that
 //! only the database has: that is read at the scrape.
 
-#[cfg(target_os = "linux")]
-use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder as _, Gauge, Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use super::api::ApiMetrics;
 use super::define::metrics;
+use super::described::Described;
 use super::family::{Counters, Floats, Gauges, Histograms, Maker};
 use super::fold::FoldMetrics;
 use super::labels::{
     Adoption, Braked, Call, CallResult, ChangeOutcome, Delivered, Delivery, Later, NameState, PinState,
     QueueState, Stream, Treatment,
 };
+#[cfg(target_os = "linux")]
+use super::process;
 use super::reconcile::ReconcileMetrics;
 use super::room::RoomMetrics;
 use super::rules::RulesMetrics;
@@ -140,12 +141,16 @@ struct Registered(Registry);
 impl Registered {
     fn make(maker: &Maker<'_>) -> Self {
         let registry = maker.registry.clone();
-        // CPU, memory and open files, under the names that Prometheus' own clients use. They are read from /proc.
         #[cfg(target_os = "linux")]
-        registry
-            .register(Box::new(ProcessCollector::for_self()))
-            .expect("no other metric has such a name");
+        process::register(&registry);
         Self(registry)
+    }
+
+    fn described(_streams: &[&'static str]) -> Vec<Described> {
+        #[cfg(target_os = "linux")]
+        return process::described();
+        #[cfg(not(target_os = "linux"))]
+        Vec::new()
     }
 }
 
@@ -159,6 +164,12 @@ impl Metrics {
         metrics.build_info.with_label_values(&release).set(1);
         metrics.room.never_full(streams);
         metrics
+    }
+
+    /// The descriptions of all metrics, in the order of their definition.
+    #[must_use]
+    pub fn all_described(streams: &[&'static str]) -> Vec<Described> {
+        Self::described(streams)
     }
 
     /// The text exposition format.

@@ -26,6 +26,8 @@ pub struct DeadLetter<'a> {
     pub reason: Reason,
     /// Description of the fault, with the field.
     pub detail: String,
+    /// Its headers, if they say how the event is written.
+    pub headers: Option<String>,
     /// The beginning of the payload.
     pub payload: &'a [u8],
     /// Bytes of the whole payload.
@@ -78,6 +80,7 @@ async fn insert(tx: &mut Tx<'_>, stream: &str, letters: &[&DeadLetter<'_>]) -> R
     let text = |text: &str| text.replace('\0', "\u{fffd}");
     let subjects: Vec<String> = letters.iter().map(|letter| text(letter.subject)).collect();
     let details: Vec<String> = letters.iter().map(|letter| text(&letter.detail)).collect();
+    let headers: Vec<Option<&str>> = letters.iter().map(|letter| letter.headers.as_deref()).collect();
     let seqs: Vec<i64> = letters.iter().map(|letter| letter.seq).collect();
     let reasons: Vec<&str> = letters.iter().map(|letter| letter.reason.as_str()).collect();
     let payloads: Vec<&[u8]> = letters
@@ -90,8 +93,8 @@ async fn insert(tx: &mut Tx<'_>, stream: &str, letters: &[&DeadLetter<'_>]) -> R
         .collect();
     let stored: Vec<OffsetDateTime> = letters.iter().map(|letter| stored_at(letter.stored_ns)).collect();
     sqlx::query!(
-        "INSERT INTO dead_letters (stream, kept_by, stream_seq, subject, reason, detail, payload, size_bytes, stored_at)
-         SELECT $1, $9, * FROM UNNEST($2::bigint[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::timestamptz[])
+        "INSERT INTO dead_letters (stream, kept_by, stream_seq, subject, reason, detail, headers, payload, size_bytes, stored_at)
+         SELECT $1, $10, * FROM UNNEST($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bigint[], $9::timestamptz[])
          -- folded again after a loss was accepted at an earlier message
          ON CONFLICT (stream, stream_seq, stored_at) DO UPDATE
          SET reason = excluded.reason, detail = excluded.detail, kept_at = excluded.kept_at, kept_by = excluded.kept_by
@@ -101,6 +104,7 @@ async fn insert(tx: &mut Tx<'_>, stream: &str, letters: &[&DeadLetter<'_>]) -> R
         &subjects,
         &reasons as &[&str],
         &details,
+        &headers as &[Option<&str>],
         &payloads as &[&[u8]],
         &sizes,
         &stored,

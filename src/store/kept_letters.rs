@@ -33,6 +33,8 @@ pub struct Letter {
     pub reason: String,
     /// The fault.
     pub detail: String,
+    /// The headers that say how the event is written, one a line; `None` for the plain form.
+    pub headers: Option<String>,
     /// The stored part of the message.
     pub payload: Vec<u8>,
     /// Size of the whole message.
@@ -115,6 +117,7 @@ struct Row {
     subject: String,
     reason: String,
     detail: String,
+    headers: Option<String>,
     payload: Vec<u8>,
     size_bytes: i64,
     kept_at: OffsetDateTime,
@@ -134,6 +137,7 @@ impl From<Row> for Letter {
             subject: row.subject,
             reason: row.reason,
             detail: row.detail,
+            headers: row.headers,
             payload: row.payload,
             size: row.size_bytes,
             kept_at: row.kept_at,
@@ -158,7 +162,7 @@ impl Store {
             .await?;
         let rows = sqlx::query_as!(
             Row,
-            "SELECT stream, stream_seq, stored_at, subject, reason, detail, payload, size_bytes, kept_at, kept_by, handled, handled_at
+            "SELECT stream, stream_seq, stored_at, subject, reason, detail, headers, payload, size_bytes, kept_at, kept_by, handled, handled_at
              FROM dead_letters
              WHERE ($1::text IS NULL OR stream = $1) AND ($2::text IS NULL OR reason = $2) AND ($3::bigint IS NULL OR stream_seq = $3)
                  AND ($4 OR handled IS NULL)

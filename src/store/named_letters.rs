@@ -29,11 +29,11 @@ struct Candidate {
 pub(super) async fn forget_recent(tx: &mut Tx<'_>, named: &[Vec<u8>]) -> Result<u64, StoreError> {
     let found = sqlx::query_as!(
         Candidate,
-        r#"SELECT stream, stream_seq AS seq, stored_at, payload || convert_to(' ' || detail || ' ' || subject, 'UTF8') AS "text!"
+        r#"SELECT stream, stream_seq AS seq, stored_at, payload || convert_to(' ' || detail || ' ' || subject || ' ' || coalesce(headers, ''), 'UTF8') AS "text!"
            FROM dead_letters
            WHERE kept_at > now() - $2::double precision * interval '1 second' AND EXISTS (
                SELECT FROM UNNEST($1::bytea[]) AS named(id)
-               WHERE position(id IN payload || convert_to(' ' || detail || ' ' || subject, 'UTF8')) > 0)"#,
+               WHERE position(id IN payload || convert_to(' ' || detail || ' ' || subject || ' ' || coalesce(headers, ''), 'UTF8')) > 0)"#,
         named,
         MEANWHILE.as_secs_f64()
     );
@@ -87,10 +87,10 @@ impl Store {
             };
             let found = sqlx::query_as!(
                 Candidate,
-                r#"SELECT stream, stream_seq AS seq, stored_at, payload || convert_to(' ' || detail || ' ' || subject, 'UTF8') AS "text!"
+                r#"SELECT stream, stream_seq AS seq, stored_at, payload || convert_to(' ' || detail || ' ' || subject || ' ' || coalesce(headers, ''), 'UTF8') AS "text!"
                    FROM dead_letters WHERE kept_at > $2 AND kept_at <= $3 AND EXISTS (
                        SELECT FROM UNNEST($1::bytea[]) AS named(id)
-                       WHERE position(id IN payload || convert_to(' ' || detail || ' ' || subject, 'UTF8')) > 0)"#,
+                       WHERE position(id IN payload || convert_to(' ' || detail || ' ' || subject || ' ' || coalesce(headers, ''), 'UTF8')) > 0)"#,
                 named,
                 after,
                 until
@@ -119,10 +119,10 @@ impl Store {
             };
             let found = sqlx::query!(
                 r#"SELECT to_jsonb(t) || jsonb_build_object('payload', encode(payload, 'escape')) AS "row!",
-                       payload || convert_to(' ' || detail || ' ' || subject, 'UTF8') AS "text!"
+                       payload || convert_to(' ' || detail || ' ' || subject || ' ' || coalesce(headers, ''), 'UTF8') AS "text!"
                    FROM dead_letters t WHERE kept_at > $2 AND kept_at <= $3 AND EXISTS (
                        SELECT FROM UNNEST($1::bytea[]) AS named(id)
-                       WHERE position(id IN payload || convert_to(' ' || detail || ' ' || subject, 'UTF8')) > 0)
+                       WHERE position(id IN payload || convert_to(' ' || detail || ' ' || subject || ' ' || coalesce(headers, ''), 'UTF8')) > 0)
                    ORDER BY kept_at, stream, stream_seq"#,
                 named,
                 after,

@@ -17,26 +17,32 @@ const faults = [];
 // Faults that stand before a schema: in the bytes, or in the JSON text.
 const BEFORE_SCHEMA = ["not_json", "duplicate_field", "oversized"];
 
-const validator = (schema) => {
+const validator = (schema, ...others) => {
   const ajv = new Ajv({ strict: true, strictTypes: false, strictRequired: false, allErrors: false });
   addFormats(ajv);
+  others.forEach((other) => ajv.addSchema(other));
   return ajv.compile(schema);
 };
 
 const appEvent = JSON.parse(read("docs/schemas/app-event.json"));
-const isEvent = validator(appEvent);
+const cloudEvent = JSON.parse(read("docs/schemas/cloud-event.json"));
+const judge = (schema, isEvent, samples) => {
+  for (const { payload, reason } of samples) {
+    if (BEFORE_SCHEMA.includes(reason)) continue;
+    if (isEvent(JSON.parse(payload)) !== (reason === null)) {
+      faults.push(`${schema.$id} and the code differ (${reason}): ${payload}`);
+    }
+  }
+  for (const [name, { examples }] of Object.entries(schema.definitions)) {
+    for (const example of examples ?? []) {
+      if (!isEvent(example)) faults.push(`${schema.$id}: the example of ${name} is not valid`);
+    }
+  }
+};
 const events = lines("tests/checks/app-events.jsonl");
-for (const { payload, reason } of events) {
-  if (BEFORE_SCHEMA.includes(reason)) continue;
-  if (isEvent(JSON.parse(payload)) !== (reason === null)) {
-    faults.push(`app-event.json and the code differ (${reason}): ${payload}`);
-  }
-}
-for (const [name, { examples }] of Object.entries(appEvent.definitions)) {
-  for (const example of examples ?? []) {
-    if (!isEvent(example)) faults.push(`the example of ${name} is not valid`);
-  }
-}
+judge(appEvent, validator(appEvent), events);
+const cloudEvents = lines("tests/checks/cloud-events.jsonl");
+judge(cloudEvent, validator(cloudEvent, appEvent), cloudEvents);
 
 // With every field of the code in the schema.
 const roleChange = JSON.parse(read("docs/schemas/role-change.json"));
@@ -59,9 +65,9 @@ for (const { message, path, severity } of diagnostics) {
   if (severity <= 1) faults.push(`docs/asyncapi.yaml: ${path.join(".")}: ${message}`);
 }
 const messages = document?.allMessages().all().map((message) => message.id()) ?? [];
-if (messages.length !== 5) faults.push(`docs/asyncapi.yaml has the messages ${messages}`);
+if (messages.length !== 7) faults.push(`docs/asyncapi.yaml has the messages ${messages}`);
 
-if (events.length < 500 || changes.length < 5) faults.push("the samples were not read");
+if (events.length < 500 || cloudEvents.length < 200 || changes.length < 5) faults.push("the samples were not read");
 for (const fault of faults) console.error(fault);
-console.error(`${events.length} events and ${changes.length} role changes were judged`);
+console.error(`${events.length} events, ${cloudEvents.length} CloudEvents and ${changes.length} role changes were judged`);
 process.exit(faults.length === 0 ? 0 : 1);

@@ -15,7 +15,7 @@ use rolekeeper_domain::{event, tally};
 pub fn parse_and_tally(batch: &[Message]) -> usize {
     let mut events = Vec::with_capacity(batch.len());
     for message in batch {
-        if let Ok(event) = event::parse(&message.subject, &message.payload) {
+        if let Ok(event) = event::parse(&message.subject, None, &message.payload) {
             events.push(event.into_owned());
         }
     }

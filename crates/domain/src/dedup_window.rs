@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use super::event::Headers;
+use super::hash::first_bytes;
+
 /// Partitions in a dedup window. More partitions mean more lookups for each id; fewer keep old ids for longer.
 const PARTITIONS: i64 = 4;
 
@@ -74,26 +77,16 @@ fn behind(end: i64, length: i64, second: i64) -> Partition {
     }
 }
 
-/// The beginning of a payload's SHA-256, which tells an identical event from a different one. Two different payloads
-/// have equal beginnings with a chance of 1 in 2^64.
+/// The beginning of the SHA-256 of a whole message: its subject as the stream holds it, the headers that belong to its
+/// event, and its payload.
 #[must_use]
-pub fn payload_hash(payload: &[u8]) -> i64 {
-    first_bytes(&Sha256::digest(payload))
-}
-
-/// The beginning of the SHA-256 of a whole message: its subject as the stream holds it, and its payload.
-#[must_use]
-pub fn message_hash(subject: &str, payload: &[u8]) -> i64 {
-    let digest = Sha256::new()
-        .chain_update(subject)
-        .chain_update([0])
-        .chain_update(payload);
+pub fn message_hash(subject: &str, headers: Option<&Headers>, payload: &[u8]) -> i64 {
+    let mut digest = Sha256::new().chain_update(subject).chain_update([0]);
+    if let Some(headers) = headers {
+        digest.update(format!("{headers}\n"));
+    }
+    let digest = digest.chain_update(payload);
     first_bytes(&digest.finalize())
-}
-
-fn first_bytes(digest: &[u8]) -> i64 {
-    let first = digest.iter().take(8);
-    first.fold(0, |hash, byte| (hash << 8) | i64::from(*byte))
 }
 
 #[cfg(test)]

@@ -73,3 +73,9 @@ impl<const BYTES: usize> TryFrom<String> for Hex<BYTES> {
 pub(crate) fn hash(text: &str) -> Hash {
     Hash::of(Sha256::digest(text).into())
 }
+
+/// The first eight bytes of a digest, as a number that a column holds.
+pub(super) fn first_bytes(digest: &[u8]) -> i64 {
+    let first = digest.iter().take(8);
+    first.fold(0, |hash, byte| (hash << 8) | i64::from(*byte))
+}

@@ -55,6 +55,7 @@ pub(super) async fn run(args: ShowArgs) -> Result<()> {
     for letter in &letters {
         if json {
             let mut object = shown::object(letter)?;
+            object["headers"] = letter.headers.clone().into();
             object["payload"] = shown::bytes(&letter.payload).into();
             object["payload_base64"] = STANDARD.encode(&letter.payload).into();
             writeln!(text, "{object}")?;
@@ -104,6 +105,9 @@ fn whole(letter: &Letter) -> Result<String> {
         format!("{} bytes", letter.size)
     };
     field("message", &size)?;
+    for header in letter.headers.as_deref().into_iter().flat_map(str::lines) {
+        field("header", &shown::line(header))?;
+    }
     writeln!(text, "{}", shown::bytes(&letter.payload))?;
     Ok(text)
 }

@@ -165,6 +165,7 @@ impl Leadership<'_> {
             subject: &subject,
             reason,
             detail: detail.escape_default().to_string(),
+            headers: stored.event_headers().map(|headers| headers.to_string()),
             payload: &stored.payload,
             size: stored.payload.len(),
             stored_ns: stored.stored_ns,

@@ -54,7 +54,7 @@ impl Batch {
 
     /// Parses one more message. With `keep` the message stays beside its event.
     pub(super) fn push(&mut self, message: Message, keep: bool) {
-        match event::parse(message.subject(), message.payload()) {
+        match event::parse(message.subject(), message.headers(), message.payload()) {
             Ok(event) => {
                 self.read.events.push(event.into_owned());
                 self.read.stored_ns.push(message.stored_ns);

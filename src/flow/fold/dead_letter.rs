@@ -13,6 +13,7 @@ pub(super) fn dead_letter<'m>(message: &'m Message, reject: &Reject) -> DeadLett
         subject: message.subject(),
         reason: reject.reason,
         detail: reject.detail.clone(),
+        headers: message.headers().map(ToString::to_string),
         payload: message.payload(),
         size: message.size(),
         stored_ns: message.stored_ns,

@@ -10,7 +10,7 @@ use super::replaced::Replacements;
 use crate::bus::Message;
 use crate::store::{LockGuard, StoreError, Tx, event_ids};
 use rolekeeper_domain::dedup_window::{self, DedupWindow, Partition};
-use rolekeeper_domain::event::{Reason, Reject};
+use rolekeeper_domain::event::{self, Reason, Reject};
 
 /// The relation of a message to the known ids.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(super) async fn drop_duplicates(
         .zip(&verdicts)
         .filter(|(_, verdict)| **verdict != Verdict::New)
         .map(|(event, verdict)| {
-            let fault = format_args!("\"{}\" was counted before with another payload", event.id);
+            let fault = format_args!("\"{}\" was counted before with other content", event.id);
             (*verdict == Verdict::Conflict).then(|| Reject::new(Reason::IdReused, "event_id", fault))
         })
         .collect();
@@ -104,7 +104,8 @@ async fn judge(tx: &mut Tx<'_>, read: &Read, partitions: &[Partition]) -> Result
     let mut stored_ns = Vec::new();
     for index in order {
         let id = read.events[index].id.as_str();
-        let payload = dedup_window::payload_hash(read.messages[index].payload());
+        let message = &read.messages[index];
+        let payload = event::content_hash(message.headers(), message.payload());
         let first = known
             .get(id)
             .or_else(|| payloads.last().filter(|_| kept.last() == Some(&id)));

@@ -223,7 +223,7 @@ impl Prefetch {
 }
 
 fn hash(message: &Message) -> i64 {
-    message_hash(message.subject(), message.payload())
+    message_hash(message.subject(), message.headers(), message.payload())
 }
 
 fn empty(source: Source, room: usize) -> Content {

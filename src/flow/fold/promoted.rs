@@ -88,7 +88,7 @@ pub async fn remember(
 
 async fn keep(store: &Store, window: Duration, messages: &[Message]) -> Result<u64, StoreError> {
     let events = messages.iter().filter_map(|message| {
-        let event = event::parse(message.subject(), message.payload()).ok()?;
+        let event = event::parse(message.subject(), message.headers(), message.payload()).ok()?;
         Some((message, event))
     });
     let mut events: Vec<_> = events.collect();
@@ -109,7 +109,7 @@ async fn keep(store: &Store, window: Duration, messages: &[Message]) -> Result<u
     for (message, event) in &events {
         if let Some(partition) = dedup_window::partition_of(&partitions, second(message.stored_ns)) {
             kept_in.push(partition.from);
-            payloads.push(dedup_window::payload_hash(message.payload()));
+            payloads.push(event::content_hash(message.headers(), message.payload()));
             ids.push(event.id.as_str());
             stored_ns.push(message.stored_ns);
         }

@@ -44,7 +44,8 @@ impl Replacements {
 
 /// Stores that a message which becomes a dead letter changes nothing. One that does not parse needs no row.
 pub(super) async fn buried(tx: &mut Tx<'_>, stored: &Stored) -> Result<(), StoreError> {
-    let Ok(event) = event::parse(&stored.subject, &stored.payload) else {
+    let headers = stored.event_headers();
+    let Ok(event) = event::parse(&stored.subject, headers.as_deref(), &stored.payload) else {
         return Ok(());
     };
     let mut replacements = Replacements::default();

@@ -324,7 +324,7 @@ impl<'a> Requeue<'a> {
 fn of_letter(letter: &Letter) -> Stored {
     Stored {
         subject: letter.subject.clone(),
-        headers: Vec::new(),
+        headers: letter.headers.clone().unwrap_or_default().into_bytes(),
         payload: letter.payload.clone().into(),
         seq: letter.key.seq.unsigned_abs(),
         stored_ns: ns(letter.key.stored_at),

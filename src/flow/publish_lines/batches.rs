@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::Outgoing;
 use crate::flow::line_file::{Bad, Lines};
-use rolekeeper_domain::event::{self, EventKind};
+use rolekeeper_domain::event::{self, EventKind, Unsent};
 use rolekeeper_domain::ids::Token;
 
 /// Most lines of a batch.
@@ -142,23 +142,26 @@ impl<R: Read> Batches<R> {
             if line > self.to {
                 return Ok(None);
             }
-            let parsed = event::parse_unsent(&bytes).map(|(subject, event)| {
+            let parsed = event::parse_unsent(&bytes).map(|unsent| {
+                let Unsent {
+                    subject,
+                    content_type,
+                    event,
+                } = unsent;
                 let begins_or_ends =
                     matches!(event.kind, EventKind::Saved { .. } | EventKind::Deleted { .. });
-                (
-                    subject,
-                    event.id.as_str().to_owned(),
-                    event.playlist.into_owned(),
-                    begins_or_ends,
-                )
+                let id = event.id.as_str().to_owned();
+                let playlist = event.playlist.into_owned();
+                ((subject, id, content_type), playlist, begins_or_ends)
             });
             return Ok(Some(match parsed {
                 Err(reject) => Err(Bad { line, reject }),
-                Ok((subject, id, playlist, begins_or_ends)) => Ok(Next {
+                Ok(((subject, id, content_type), playlist, begins_or_ends)) => Ok(Next {
                     line,
                     message: Outgoing {
                         subject,
                         id,
+                        content_type,
                         payload: bytes.into(),
                     },
                     playlist,

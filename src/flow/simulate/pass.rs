@@ -53,7 +53,7 @@ impl Pass {
         window.first_seq.get_or_insert(seq);
         window.from.get_or_insert(at);
         (window.last_seq, window.to) = (Some(seq), Some(at));
-        let (reason, event) = match event::parse(message.subject(), message.payload()) {
+        let (reason, event) = match event::parse(message.subject(), message.headers(), message.payload()) {
             Err(reject) => (reject.reason.as_str(), None),
             Ok(event) => match dead.get(&seq) {
                 Some(reason) => (reason.as_str(), None),

@@ -58,8 +58,13 @@ impl<'a> Voids<'a> {
     pub(super) async fn find(&mut self, batch: &[Message], history: &History) -> Result<(), StoreError> {
         let retractions: Vec<(&Message, Event<'_>)> = batch
             .iter()
-            .filter(|message| memchr::memmem::find(message.payload(), b"play_retracted").is_some())
-            .filter_map(|message| Some((message, event::parse(message.subject(), message.payload()).ok()?)))
+            .filter(|message| may_retract(message))
+            .filter_map(|message| {
+                Some((
+                    message,
+                    event::parse(message.subject(), message.headers(), message.payload()).ok()?,
+                ))
+            })
             .collect();
         let of = |event: &Event<'_>| match &event.kind {
             EventKind::Retraction { of } => Some(of.as_str().to_owned()),
@@ -99,4 +104,12 @@ impl<'a> Voids<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether the message may hold a retraction: its payload names the type, unless headers or escapes do.
+fn may_retract(message: &Message) -> bool {
+    let payload = message.payload();
+    message.headers().is_some()
+        || memchr::memchr(b'\\', payload).is_some()
+        || memchr::memmem::find(payload, b"play_retracted").is_some()
 }

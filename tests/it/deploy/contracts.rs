@@ -10,13 +10,23 @@ use uuid::Uuid;
 
 /// Payloads, each with the reason for which the code refuses it, or null.
 const APP_EVENTS: &str = include_str!("../../checks/app-events.jsonl");
+/// The same of `CloudEvents` in structured mode.
+const CLOUD_EVENTS: &str = include_str!("../../checks/cloud-events.jsonl");
 /// Messages of `ROLE_CHANGES`.
 const ROLE_CHANGES: &str = include_str!("../../checks/role-changes.jsonl");
 
 #[test]
 fn the_parser_judges_each_sample_as_its_line_says() {
+    let (seen, reasons) = judged(APP_EVENTS);
+    assert!(seen > 500 && reasons.len() == 7, "{seen} samples, {reasons:?}");
+    let (seen, reasons) = judged(CLOUD_EVENTS);
+    assert!(seen > 200 && reasons.len() == 6, "{seen} samples, {reasons:?}");
+}
+
+/// Compares the judgement of each sample; returns their number, and the reasons that they have.
+fn judged(samples: &'static str) -> (usize, BTreeSet<&'static str>) {
     let (mut seen, mut reasons) = (0, BTreeSet::new());
-    for line in APP_EVENTS.lines() {
+    for line in samples.lines() {
         let sample: Value = serde_json::from_str(line).expect("a sample");
         let payload = sample["payload"].as_str().expect("a payload");
         let judged = event::parse_unsent(payload.as_bytes()).err();
@@ -25,7 +35,7 @@ fn the_parser_judges_each_sample_as_its_line_says() {
         reasons.extend(judged);
         seen += 1;
     }
-    assert!(seen > 500 && reasons.len() == 7, "{seen} samples, {reasons:?}");
+    (seen, reasons)
 }
 
 /// A role change, its number in the samples, and what differs between them.

@@ -3,6 +3,7 @@
 mod cluster;
 mod contracts;
 mod publishers;
+mod reference;
 mod settings;
 mod watching;
 

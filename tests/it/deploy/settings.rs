@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Names in capitals that are no settings of rolekeeper: streams, labels of other programs, and their variables.
-const OTHERS: [&str; 30] = [
+const OTHERS: [&str; 31] = [
     "AF_INET",
     "AF_INET6",
     "AF_UNIX",
@@ -35,6 +35,7 @@ const OTHERS: [&str; 30] = [
     "RUSTUP_TOOLCHAIN",
     "SQLX_OFFLINE",
     "SSL_CERT_FILE",
+    "USER_ID",
     "NATS_ROUTE_PASSWORD",
 ];
 const FOLDERS: [&str; 5] = [

@@ -1,6 +1,7 @@
 //! From messages to rows: events and log records are counted once, and what cannot be counted stops nothing else.
 
 mod accepted_losses;
+mod cloud_events;
 mod counts;
 mod cut_texts;
 mod directories;

@@ -140,6 +140,7 @@ impl Script {
             subject: "plays.1",
             reason: Reason::Unparsable,
             detail: "model".to_owned(),
+            headers: None,
             payload: b"",
             size: 0,
             stored_ns: at,

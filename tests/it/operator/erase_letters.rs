@@ -71,3 +71,17 @@ async fn a_playlist_saved_for_an_erased_person_is_no_one_elses() {
     let of_ann = "SELECT count(*) FROM playlists WHERE owner_id LIKE '%6132829445244d0069782a78%'";
     assert_eq!(world.number(of_ann).await, Some(0));
 }
+
+#[tokio::test]
+async fn a_letter_whose_header_names_the_person_goes() {
+    let world = World::builder().env("ERASURE_KEY", KEY).workers(0).start().await;
+    let letters = "INSERT INTO dead_letters (stream, stream_seq, subject, reason, detail, headers, payload, size_bytes, stored_at)
+        SELECT 'APP_EVENTS', seq, 'plays.1', 'bad_value', 'd', 'ce-id: e' || chr(10) || source, '{}', 2, now() FROM (VALUES
+            (1, 'ce-source: /users/auth0%7C6132829445244d0069782a78'), (2, 'ce-source: auth0|6132829445244d0069782a780'))
+            AS letters (seq, source)";
+    world.run_sql(letters).await;
+    let erased = world.command(&["erase", ANN]).await;
+    assert!(erased.status.success(), "{}", text(&erased));
+    let left = "SELECT sum(stream_seq)::bigint FROM dead_letters";
+    assert_eq!(world.number(left).await, Some(2));
+}

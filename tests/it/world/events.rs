@@ -12,9 +12,23 @@ pub(crate) struct Sent {
     /// `Nats-Msg-Id`.
     pub(crate) id: String,
     pub(crate) subject: String,
+    /// The event in the plain form.
     pub(crate) payload: Vec<u8>,
+    /// The form in which it is published.
+    pub(crate) form: Form,
     /// The reason with which it must become a dead letter; none for a valid one.
     pub(crate) poison: Option<&'static str>,
+}
+
+/// The form of a published event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The payload as it is.
+    Plain,
+    /// A `CloudEvent` in the payload.
+    Structured,
+    /// A `CloudEvent` with its attributes in headers.
+    Binary,
 }
 
 impl Sent {
@@ -23,8 +37,44 @@ impl Sent {
             id: id.to_owned(),
             subject,
             payload: payload.to_string().into_bytes(),
+            form: Form::Plain,
             poison: None,
         }
+    }
+
+    /// The same event in another form.
+    pub(crate) fn in_form(self, form: Form) -> Self {
+        Self { form, ..self }
+    }
+
+    /// The headers beside the message id, and the payload as it is published.
+    pub(crate) fn wire(&self) -> (Vec<(String, String)>, Vec<u8>) {
+        if self.form == Form::Plain {
+            return (Vec::new(), self.payload.clone());
+        }
+        let mut data: serde_json::Value = serde_json::from_slice(&self.payload).expect("built as JSON");
+        let mut envelope = json!({"specversion": "1.0", "source": "/music/app"});
+        for (field, attribute) in [("type", "type"), ("event_id", "id"), ("played_at", "time")] {
+            if let Some(value) = data.as_object_mut().and_then(|data| data.remove(field)) {
+                envelope[attribute] = value;
+            }
+        }
+        if self.form == Form::Structured {
+            envelope["data"] = data;
+            let header = (
+                "Content-Type".to_owned(),
+                "application/cloudevents+json".to_owned(),
+            );
+            return (vec![header], envelope.to_string().into_bytes());
+        }
+        let attributes = envelope.as_object().expect("an object").iter();
+        let header = |(name, value): (&String, &serde_json::Value)| {
+            (
+                format!("ce-{name}"),
+                value.as_str().unwrap_or_default().to_owned(),
+            )
+        };
+        (attributes.map(header).collect(), data.to_string().into_bytes())
     }
 
     /// The same message with one field of its JSON set to another value.
@@ -93,6 +143,7 @@ pub(crate) fn poison(id: &str, playlist: &str, payload: impl Into<Vec<u8>>, reas
         id: id.to_owned(),
         subject: format!("plays.{playlist}"),
         payload: payload.into(),
+        form: Form::Plain,
         poison: Some(reason),
     }
 }

@@ -46,9 +46,13 @@ impl World {
 
     /// Publishes one event silently: the caller does not wait, and the oracle does not know it.
     pub(crate) async fn try_publish(&self, event: &Sent) -> Result<PublishAckFuture, PublishError> {
-        let message = PublishMessage::build()
-            .payload(event.payload.clone().into())
+        let (headers, payload) = event.wire();
+        let mut message = PublishMessage::build()
+            .payload(payload.into())
             .message_id(&event.id);
+        for (name, value) in headers {
+            message = message.header(name, value);
+        }
         self.jetstream.send_publish(event.subject.clone(), message).await
     }
 }

@@ -1,6 +1,6 @@
-//! Parses an app event: the bytes of one message become an [`Event`], or a [`Reject`] with the reason.
+//! Parses an app event: one message becomes an [`Event`], or a [`Reject`] with the reason.
 //!
-//! Owns the contract of `APP_EVENTS`: field names, types, limits, subjects. Must never panic on any input, copy what it
+//! Owns the contract of `APP_EVENTS`: field names, types, limits, subjects, and the three forms of one event. Must never panic on any input, copy what it
 //! can borrow, nor let a timestamp of the publisher influence a count.
 
 use std::borrow::Cow;
@@ -8,6 +8,10 @@ use std::borrow::Cow;
 use super::ids::{Token, UserId, has_control};
 use super::subjects::{PLAYLISTS, PLAYS};
 
+mod cloud;
+mod content;
+mod form;
+mod headers;
 mod played_at;
 mod raw;
 mod reject;
@@ -15,6 +19,9 @@ mod subject;
 #[cfg(test)]
 mod tests;
 
+pub use content::content_hash;
+use form::Form;
+pub use headers::Headers;
 pub use raw::MAX_EVENT_BYTES;
 use raw::{Raw, Text};
 pub use reject::{Reason, Reject};
@@ -85,12 +92,27 @@ impl Event<'_> {
     }
 }
 
-/// Parses one message. `subject` is its subject in the stream, where the partition replaces the playlist's id.
-pub fn parse<'a>(subject: &str, payload: &'a [u8]) -> Result<Event<'a>, Reject> {
-    let (prefix, event) = read(payload)?;
+/// An event that is not published yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent<'a> {
+    /// The subject under which its publisher sends it.
+    pub subject: String,
+    /// The media type that the message names in the header `Content-Type`; `None` for the plain form.
+    pub content_type: Option<&'static str>,
+    /// The event.
+    pub event: Event<'a>,
+}
+
+/// Parses one message, in each form. `subject` is its subject in the stream, where the partition replaces the playlist's id.
+pub fn parse<'a>(
+    subject: &str,
+    headers: Option<&'a Headers>,
+    payload: &'a [u8],
+) -> Result<Event<'a>, Reject> {
+    let (form, prefix, event) = read(headers, payload)?;
     match subject.strip_prefix(prefix) {
         Some(token) if subject::is_of(token, event.playlist.as_str()) => Ok(event),
-        Some(_) => Err(Reject::new(
+        Some(_) => Err(form.named(Reject::new(
             Reason::SubjectMismatch,
             "playlist_id",
             format_args!(
@@ -99,27 +121,67 @@ pub fn parse<'a>(subject: &str, payload: &'a [u8]) -> Result<Event<'a>, Reject> 
                 partition(event.playlist.as_str()),
                 excerpt(subject)
             ),
-        )),
-        None => Err(Reject::new(
+        ))),
+        None => Err(form.named(Reject::new(
             Reason::SubjectMismatch,
             "type",
             format_args!(
                 "expected a subject under \"{prefix}\", got \"{}\"",
                 excerpt(subject)
             ),
-        )),
+        ))),
     }
 }
 
-/// Parses an event that is not published yet, and returns the subject under which its publisher sends it.
-pub fn parse_unsent(payload: &[u8]) -> Result<(String, Event<'_>), Reject> {
-    let (prefix, event) = read(payload)?;
-    Ok((format!("{prefix}{}", event.playlist), event))
+/// Parses an event that is not published yet: without headers, so plain or with its attributes in the payload.
+pub fn parse_unsent(payload: &[u8]) -> Result<Unsent<'_>, Reject> {
+    let (form, prefix, event) = read(None, payload)?;
+    Ok(Unsent {
+        subject: format!("{prefix}{}", event.playlist),
+        content_type: (form == Form::Structured).then_some("application/cloudevents+json"),
+        event,
+    })
 }
 
-/// The event, and the subject prefix where it belongs.
-fn read(payload: &[u8]) -> Result<(&'static str, Event<'_>), Reject> {
-    let mut raw = raw::read(payload)?;
+/// The event with its form, and the subject prefix where it belongs.
+fn read<'a>(
+    headers: Option<&'a Headers>,
+    payload: &'a [u8],
+) -> Result<(Form, &'static str, Event<'a>), Reject> {
+    let (form, raw) = fields(headers, payload)?;
+    match checked(raw) {
+        Ok((prefix, event)) => Ok((form, prefix, event)),
+        Err(reject) => Err(form.named(reject)),
+    }
+}
+
+/// The fields of the event, unchecked, and the form in which they were written.
+fn fields<'a>(headers: Option<&'a Headers>, payload: &'a [u8]) -> Result<(Form, Raw<'a>), Reject> {
+    let text = raw::text(payload)?;
+    match raw::plain(text) {
+        Some(raw) if headers.is_none() => Ok((Form::Plain, raw)),
+        _ => rare_fields(headers, text),
+    }
+}
+
+/// The same of an event that is not written as nearly all are.
+#[cold]
+fn rare_fields<'a>(headers: Option<&'a Headers>, text: &'a str) -> Result<(Form, Raw<'a>), Reject> {
+    let form = match headers {
+        Some(headers) => cloud::form(headers)?,
+        None if cloud::is_envelope(text) => Form::Structured,
+        None => Form::Plain,
+    };
+    let raw = match (form, headers) {
+        (Form::Structured, _) => cloud::structured(text)?,
+        (Form::Binary, Some(headers)) => cloud::binary(headers, text)?,
+        _ => raw::of_json(text)?,
+    };
+    Ok((form, raw))
+}
+
+/// The event that the fields describe, and the subject prefix where it belongs.
+fn checked(mut raw: Raw<'_>) -> Result<(&'static str, Event<'_>), Reject> {
     let (prefix, kind) = kind(&mut raw)?;
     let id = token("event_id", raw.event_id)?;
     let playlist = token("playlist_id", raw.playlist_id)?;

@@ -36,15 +36,17 @@ fn without(mut event: Value, field: &str) -> Value {
 }
 
 fn subject_of(event: &Value) -> String {
-    let under = if event["type"]
-        .as_str()
-        .is_some_and(|kind| kind.starts_with("playlist"))
-    {
+    let is_playlist = |kind: &str| kind.starts_with("playlist");
+    let under = if event["type"].as_str().is_some_and(is_playlist) {
         PLAYLISTS
     } else {
         PLAYS
     };
     format!("{under}pl_42")
+}
+
+fn parse<'a>(subject: &str, payload: &'a [u8]) -> Result<Event<'a>, Reject> {
+    super::parse(subject, None, payload)
 }
 
 fn refused(subject: &str, payload: &[u8]) -> Reject {

@@ -174,8 +174,8 @@ mod tests {
     fn counted(events: &[String]) -> Counting {
         let mut counting = Counting::of("pl_1");
         for (seq, text) in (1..).zip(events) {
-            let event = parse_unsent(text.as_bytes()).ok();
-            counting.take(edge(seq), event.as_ref().map(|(_, event)| event));
+            let event = parse_unsent(text.as_bytes()).ok().map(|unsent| unsent.event);
+            counting.take(edge(seq), event.as_ref());
         }
         counting
     }

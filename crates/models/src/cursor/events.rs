@@ -62,7 +62,7 @@ fn taken(place: usize, kind: Kind) -> Taken {
     let payload = format!(
         r#"{{"type":"{of}","event_id":"e{place}","playlist_id":"pl_42","listener_id":"auth0|1","song_id":"s_7","played_at":"2026-11-23T10:00:00Z"}}"#
     );
-    match event::parse(&subject, payload.as_bytes()) {
+    match event::parse(&subject, None, payload.as_bytes()) {
         Ok(event) => Taken::Counted(tally(&[event]).increments.iter().map(|(_, delta)| delta).sum()),
         Err(_) => Taken::Letter,
     }

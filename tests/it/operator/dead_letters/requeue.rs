@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{PLAYS, WAITING, corrected, letters, refusing, requeue, requeued};
 use crate::world::erasure::KEY;
-use crate::world::events::{play, poison, saved};
+use crate::world::events::{Form, play, poison, saved};
 use crate::world::{ANN, LOG_TOKEN, World, text};
 
 #[tokio::test]
@@ -147,4 +147,29 @@ async fn a_message_that_the_fold_reads_again_is_left_to_it() {
         text(&counted)
     );
     assert_eq!(world.number(PLAYS).await, Some(1));
+}
+
+#[tokio::test]
+async fn a_letter_keeps_the_headers_of_its_event() {
+    let world = refusing(World::builder()).await;
+    world.start_worker().await;
+    letters(
+        &world,
+        &[
+            play("p1", "bad").in_form(Form::Binary),
+            play("p2", "bad").in_form(Form::Structured),
+        ],
+    )
+    .await;
+    corrected(&world).await;
+    let stream = world.jetstream.get_stream("APP_EVENTS").await;
+    let stream = stream.expect("the stream");
+    stream.purge().sequence(3).await.expect("both are purged");
+    let shown = world.told(&["dead-letters", "show", "APP_EVENTS", "1"]).await;
+    assert!(shown.contains("header    ce-id: p1\n"), "{shown}");
+    requeued(&world).await;
+    assert_eq!(
+        (world.number(PLAYS).await, world.number(WAITING).await),
+        (Some(2), Some(0))
+    );
 }

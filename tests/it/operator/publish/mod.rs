@@ -31,12 +31,7 @@ impl Lines {
     }
 
     fn of(events: &[Sent]) -> Self {
-        Self::new(
-            &events
-                .iter()
-                .map(|event| event.payload.clone())
-                .collect::<Vec<_>>(),
-        )
+        Self::new(&events.iter().map(|event| event.wire().1).collect::<Vec<_>>())
     }
 }
 

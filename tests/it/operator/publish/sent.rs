@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use super::{Lines, code, of_ann};
-use crate::world::events::{deleted, plays, saved};
-use crate::world::{ANN, World};
+use crate::world::events::{Form, deleted, plays, saved};
+use crate::world::{ANN, APP_EVENTS, World};
 
 #[tokio::test]
 async fn every_line_counts_once_however_often_it_is_sent() {
@@ -82,4 +82,29 @@ async fn lines_of_a_slow_sender_are_sent_as_they_arrive() {
     assert_eq!(exit, Some(0), "{said}");
     world.has_stored(&events);
     world.settled().await;
+}
+
+#[tokio::test]
+async fn lines_may_be_cloud_events() {
+    let world = World::start().await;
+    world.seed_user(ANN, &[]);
+    let forms = [Form::Plain, Form::Structured].into_iter().cycle();
+    let events: Vec<_> = of_ann(100)
+        .into_iter()
+        .zip(forms)
+        .map(|(event, form)| event.in_form(form))
+        .collect();
+    let said = world.told(&["publish", &Lines::of(&events).path]).await;
+    assert_eq!(said, "101 lines stored\n");
+    world.has_stored(&events);
+    world.settled().await;
+    let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
+    for (seq, content_type) in [(1, None), (2, Some("application/cloudevents+json"))] {
+        let message = stream.get_raw_message(seq).await.expect("a message");
+        let header = message
+            .headers
+            .get("Content-Type")
+            .map(async_nats::HeaderValue::as_str);
+        assert_eq!(header, content_type);
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{crossings, proposed, says, simulated};
-use crate::world::events::{deleted, play, plays, poison, retraction, saved};
+use crate::world::events::{Form, deleted, play, plays, poison, retraction, saved};
 use crate::world::{ANN, World, user};
 
 #[tokio::test]
@@ -184,4 +184,23 @@ async fn a_retraction_that_may_repeat_an_earlier_one_is_uncertain() {
         (&json!(1), &json!(true)),
         "{late}"
     );
+}
+
+#[tokio::test]
+async fn cloud_events_count_as_plain_ones() {
+    for form in [Form::Plain, Form::Structured, Form::Binary] {
+        let world = World::start().await;
+        world.played("ann", 12).await;
+        let more = [
+            retraction("r1", "ann-0", "pl_ann"),
+            retraction("r2", "ann-0", "pl_ann"),
+            play("last", "pl_ann"),
+        ];
+        world.publish(&more.map(|event| event.in_form(form))).await;
+        world.settled().await;
+        let simulation = simulated(&world, &proposed(12, 12), &[]).await;
+        let found = crossings(&simulation["users"][0]).into_iter();
+        let found: Vec<_> = found.map(|one| one.0).collect();
+        assert_eq!(found, ["ann-11", "r1", "last"], "{form:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{counts, texts, verified, world};
-use crate::world::events::{play, plays};
+use crate::world::events::{Form, play, plays, retraction, saved};
 use crate::world::losses::stop;
 use crate::world::oracle::ROLE;
 use crate::world::{ANN, World, text};
@@ -181,4 +181,28 @@ async fn imported_plays_are_no_difference() {
     let (result, code) = verified(&world, &["--counts"]).await;
     assert_eq!(code, Some(0), "{result}");
     assert_eq!(result["counts"]["not_checked"], json!([]));
+}
+
+#[tokio::test]
+async fn cloud_events_are_counted_again_as_they_were() {
+    let world = world().start().await;
+    world.based().await;
+    let mut events = vec![saved("s", "pl_1", ANN)];
+    events.extend(plays("p", "pl_1", 0..20));
+    events.push(retraction("r", "p-3", "pl_1"));
+    let forms = [Form::Structured, Form::Binary, Form::Plain].into_iter().cycle();
+    let events: Vec<_> = events
+        .into_iter()
+        .zip(forms)
+        .map(|(event, form)| event.in_form(form))
+        .collect();
+    world.seed_user(ANN, &[]);
+    world.publish(&events).await;
+    world.settled().await;
+    let (result, code) = verified(&world, &["--counts"]).await;
+    assert_eq!(
+        (code, &result["counts"]["messages"]),
+        (Some(0), &json!(22)),
+        "{result}"
+    );
 }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_path_to_error::Segment;
 
@@ -15,28 +16,41 @@ mod fields;
 mod plain;
 
 pub(super) use fields::{Raw, Text};
+pub(super) use plain::plain;
 
 /// Maximum payload of an app event, in bytes: twice the size of the largest event with every character escaped.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024;
-/// Parses the payload as JSON fields.
-pub(super) fn read(payload: &[u8]) -> Result<Raw<'_>, Reject> {
+
+/// The text of a payload.
+pub(super) fn text(payload: &[u8]) -> Result<&str, Reject> {
     if payload.len() > MAX_EVENT_BYTES {
         let fault = format!("expected at most {MAX_EVENT_BYTES} bytes, got {}", payload.len());
         return Err(Reject::new(Reason::Oversized, "payload", fault));
     }
-    let text = std::str::from_utf8(payload)
-        .map_err(|error| Reject::new(Reason::NotUtf8, "payload", format_args!("{error}")))?;
-    if let Some(raw) = plain::read(text) {
-        return Ok(raw);
-    }
+    std::str::from_utf8(payload)
+        .map_err(|error| Reject::new(Reason::NotUtf8, "payload", format_args!("{error}")))
+}
+
+/// Parses JSON fields, in whatever way they are written.
+pub(super) fn of_json(text: &str) -> Result<Raw<'_>, Reject> {
+    object(text).or_else(|reject| repaired(text).unwrap_or(Err(reject)))
+}
+
+/// Parses a JSON object.
+pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Reject> {
     // Serde would also accept an array and take its elements as the fields in order.
-    if !text.trim_ascii_start().starts_with('{') {
+    if !is_object(text) {
         return Err(match serde_json::from_str::<IgnoredAny>(text) {
             Ok(_) => Reject::new(Reason::WrongType, "payload", "expected a JSON object"),
             Err(error) => Reject::new(Reason::NotJson, "payload", error),
         });
     }
-    serde_json::from_str(text).or_else(|error| repaired(text).unwrap_or_else(|| Err(diagnose(text, &error))))
+    serde_json::from_str(text).map_err(|error| diagnose::<T>(text, &error))
+}
+
+/// Whether a text can be a JSON object.
+pub(super) fn is_object(text: &str) -> bool {
+    text.trim_ascii_start().starts_with('{')
 }
 
 /// The fields of a payload after half surrogate pairs were replaced: they damage a name, but the event is usable.
@@ -59,9 +73,9 @@ fn repaired<'a>(text: &str) -> Option<Result<Raw<'a>, Reject>> {
 }
 
 /// Names the field that caused `error`, by parsing again with the path tracked.
-fn diagnose(text: &str, error: &serde_json::Error) -> Reject {
+fn diagnose<'a, T: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> Reject {
     let mut again = serde_json::Deserializer::from_str(text);
-    let field = match serde_path_to_error::deserialize::<_, Raw<'_>>(&mut again) {
+    let field = match serde_path_to_error::deserialize::<_, T>(&mut again) {
         Err(located) if matches!(located.path().iter().next(), Some(Segment::Map { .. })) => {
             excerpt(&located.path().to_string())
         }
@@ -82,6 +96,11 @@ fn diagnose(text: &str, error: &serde_json::Error) -> Reject {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(payload: &[u8]) -> Result<Raw<'_>, Reject> {
+        let text = text(payload)?;
+        plain(text).map_or_else(|| of_json(text), Ok)
+    }
 
     #[test]
     fn text_without_escapes_is_borrowed() {

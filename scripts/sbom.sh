@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Owns the bill of materials of the worker: the crates in its binary for one platform, from Cargo.lock, as CycloneDX 1.5 in JSON.
+#
+#   scripts/sbom.sh [FILE]    writes target/rolekeeper.cdx.json, or FILE
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin"
+
+PLATFORM="${PLATFORM:-x86_64-unknown-linux-gnu}"
+into="${1:-target/rolekeeper.cdx.json}"
+
+scripts/install.sh release
+# The time of the commit, so that one commit has one bill.
+SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}"
+export SOURCE_DATE_EPOCH
+# The tool writes beside the manifest of each package of the workspace.
+NAME=sbom-of-release
+remove() { find . -path ./target -prune -o -path ./.tools -prune -o -name "$NAME*.json" -exec rm -f {} +; }
+trap remove EXIT
+cargo cyclonedx --quiet --format json --spec-version 1.5 --describe crate --target "$PLATFORM" --no-build-deps \
+  --override-filename "$NAME"
+mkdir -p "$(dirname "$into")"
+mv "$NAME.json" "$into"
+python3 - "$into" Cargo.lock <<'CHECK'
+import json, sys, tomllib
+bill = json.load(open(sys.argv[1]))
+locked = {(one["name"], one["version"]) for one in tomllib.load(open(sys.argv[2], "rb"))["package"]}
+parts = {(one["name"], one["version"]) for one in bill["components"]}
+unlicensed = [one["name"] for one in bill["components"] if not one.get("licenses")]
+strangers = parts - locked
+missing = {"async-nats", "sqlx", "tokio", "rolekeeper-domain"} - {name for name, _ in parts}
+if strangers or missing or unlicensed:
+    sys.exit(f"sbom: not of Cargo.lock: {strangers}; missing: {missing}; without a licence: {unlicensed}")
+if "stateright" in {name for name, _ in parts}:
+    sys.exit("sbom: it has crates of the tests")
+print(f"sbom: {len(parts)} crates in {sys.argv[1]}")
+CHECK

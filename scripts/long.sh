@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Owns the tests that take too long for the checks: the models and their mutants, the release binary in a folder with nothing but its
-# libraries, as in its image, the book and the files of a release, then the integration tests of faults, at larger sizes, for several rounds. Prints at the end
+# Owns the tests that take too long for the checks: the models and their mutants, sabotages of the worker, the fuzzing of all parsers with
+# a new seed, the release binary in a folder with nothing but its libraries, as in its image, the book and the files of a release, then
+# the integration tests of faults, at larger sizes, for several rounds. Prints at the end
 # `N passed, N failed`, tests of all rounds together; exits 1 if any failed.
 #
 #   scripts/long.sh [--rounds N] [FILTER…]    3 rounds of the tests named f41 to f60, races, exactly once, models, takeover and discover
@@ -47,6 +48,11 @@ one() {
 }
 one models timeout --kill-after=30s "$ROUND_LIMIT" cargo test --quiet --locked -p rolekeeper-models --lib
 one mutants scripts/mutants.sh
+one sabotages scripts/sabotage.sh
+# The same two numbers make the same inputs.
+fuzz=(env "FUZZ_SEED=${FUZZ_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}" "FUZZ_CASES=${FUZZ_CASES:-20000}")
+echo "fuzzing; to repeat: ${fuzz[*]:1} cargo test --lib -- fuzz_"
+one fuzzing "${fuzz[@]}" timeout --kill-after=30s "$ROUND_LIMIT" cargo test --quiet --locked --lib -- fuzz_
 # shellcheck disable=SC2317 # called by `one`
 image() { cargo build --quiet --locked --release --package rolekeeper && scripts/check-image.sh target/release/rolekeeper; }
 one "the release binary in a folder of its own" image

@@ -7,47 +7,23 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin"
+# shellcheck source=scripts/patched.sh
+. scripts/patched.sh
 
 # An exploration that finds nothing must not block the machine.
 MUTANT_LIMIT=10m
 
-root="$PWD"
-scratch="$(mktemp -d)"
-trap 'rm -rf "$scratch"' EXIT
-git archive HEAD | tar -x -C "$scratch"
-cd "$scratch" || exit 1
-# Dependencies are built once.
-export CARGO_TARGET_DIR="$root/target/mutants"
-
-names=("$@")
-if [ "${#names[@]}" = 0 ]; then
-  for patch in "$root"/tests/mutants/*.patch; do
-    names+=("$(basename "$patch" .patch)")
-  done
-fi
-
-found=0
-missed=0
-for name in "${names[@]}"; do
-  patch="$root/tests/mutants/$name.patch"
-  expected="$(sed -n 's/^Found by: //p' "$patch")"
-  test="$(sed -n 's/^Test: //p' "$patch")"
-  printf '\n== %s: %s ==\n' "$name" "$(sed -n 's/^Mutant: //p' "$patch")"
-  if ! git apply "$patch"; then
-    echo "$name does not apply"
-    missed=$((missed + 1))
-    continue
-  fi
-  output="$(timeout --kill-after=30s "$MUTANT_LIMIT" cargo test --quiet --locked -p rolekeeper-models --lib -- "$test" 2>&1)"
+# shellcheck disable=SC2317 # called by `each_patch`
+explored() {
+  local expected output
+  expected="$(field 'Found by')"
+  output="$(timeout --kill-after=30s "$MUTANT_LIMIT" cargo test --quiet --locked -p rolekeeper-models --lib -- "$(field Test)" 2>&1)"
   if grep -qF "broken: $expected" <<<"$output"; then
-    found=$((found + 1))
     sed -n '/^broken: /,/^note: /p' <<<"$output" | grep -v '^note: '
   else
-    missed=$((missed + 1))
     printf '%s\n' "$output" | tail -40
-    echo "$name was not found by \"$expected\""
+    echo "it was not found by \"$expected\""
+    return 1
   fi
-  git apply -R "$patch" || exit 1
-done
-printf '\n%s found, %s not found\n' "$found" "$missed"
-[ "$missed" = 0 ] && [ "$found" -gt 0 ]
+}
+each_patch tests/mutants explored "$@"

@@ -80,23 +80,30 @@ impl Peer {
         Self { language, way }
     }
 
-    /// Runs it on a new copy of the database; returns events per second from its start to its last commit.
-    pub(crate) async fn run(self, ground: &Ground) -> Result<f64> {
+    /// Runs it on a new copy of the database; returns events per second from its start to its last commit, or the reason why it has
+    /// none: it did not start, end or report. A peer that counted wrong is an error.
+    pub(crate) async fn run(self, ground: &Ground) -> Result<Result<f64, String>> {
         let url = database::copy_without_keys(&ground.postgres, TEMPLATE, NAME).await?;
         let mut db = PgConnection::connect(&url).await?;
         let position =
             "CREATE TABLE peer_position (last_seq bigint NOT NULL); INSERT INTO peer_position VALUES (0)";
         sqlx::raw_sql(position).execute(&mut db).await?;
         let began = clock::now().unix_timestamp_nanos() / 1_000_000;
-        let report = self.count(&url, ground).await?;
+        let report = match self.count(&url, ground).await {
+            Ok(report) => report,
+            Err(why) => {
+                db.close().await?;
+                clear(ground).await?;
+                return Ok(Err(format!("{why:#}")));
+            }
+        };
         let took = Duration::from_millis(u64::try_from(i128::from(report.last_commit) - began)?);
         self.check(&report, &mut db, ground).await?;
         db.close().await?;
         let counts = ground.filled.counts_of_first(report.events);
         database::is_exact(&url, ground.sizes.playlists, &counts).await?;
-        ground.filled.stream().await?.delete_consumer(NAME).await?;
-        database::drop_it(&ground.postgres, NAME).await?;
-        Ok(report.events as f64 / took.as_secs_f64())
+        clear(ground).await?;
+        Ok(Ok(report.events as f64 / took.as_secs_f64()))
     }
 
     /// Starts it, runs it for its time or to the end of the stream, and stops it.
@@ -123,7 +130,11 @@ impl Peer {
             sleep(POLL_INTERVAL).await;
         }
         process.signal(Signal::SIGTERM)?;
-        let status = process.wait(STOP_WITHIN).await?;
+        let Ok(status) = process.wait(STOP_WITHIN).await else {
+            process.signal(Signal::SIGKILL)?;
+            process.wait(STOP_WITHIN).await?;
+            anyhow::bail!("did not stop within {STOP_WITHIN:?}:\n{}", complaint());
+        };
         anyhow::ensure!(status.success(), "{status}:\n{}", complaint());
         let said = fs::read_to_string(&out)?;
         serde_json::from_str(&said).with_context(|| format!("said {said:?}:\n{}", complaint()))
@@ -179,6 +190,13 @@ impl Peer {
             sleep(POLL_INTERVAL).await;
         }
     }
+}
+
+/// Removes consumer and database of a peer that has ended.
+async fn clear(ground: &Ground) -> Result<()> {
+    // A peer that failed early has no consumer.
+    let _ = ground.filled.stream().await?.delete_consumer(NAME).await;
+    database::drop_it(&ground.postgres, NAME).await
 }
 
 /// Returns the sequence up to which all messages are acknowledged; 0 before the consumer exists.

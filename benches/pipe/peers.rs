@@ -1,7 +1,7 @@
 //! Peers: simple programs with the same task, each on the same stream and a copy of the same database, together with the pipe.
 //!
 //! Owns the list of peers, their order, and the factors by which the pipe must be faster. Must never compare with a pipe of
-//! another run.
+//! another run, nor lose a figure because another program hangs: a peer that fails has no figures, and does not run again.
 
 use std::process::Command;
 
@@ -34,7 +34,7 @@ const PEERS_BETWEEN_PIPES: usize = 4;
 pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
     install()?;
     let mut pipes = Vec::new();
-    let mut speeds: Vec<Vec<f64>> = PEERS.iter().map(|_| Vec::new()).collect();
+    let mut speeds: Vec<Option<Vec<f64>>> = PEERS.iter().map(|_| Some(Vec::new())).collect();
     for round in 1..=ground.sizes.rounds {
         for (index, ((peer, _), speeds)) in PEERS.iter().zip(&mut speeds).enumerate() {
             if index % PEERS_BETWEEN_PIPES == 0 {
@@ -42,11 +42,20 @@ pub(crate) async fn measure(table: &mut Table, ground: &Ground) -> Result<()> {
                 ground.say(&format!("round {round}: pipe {speed:.0}/s"));
                 pipes.push(speed);
             }
-            let speed = peer.run(ground).await.with_context(|| peer.to_string())?;
-            ground.say(&format!("round {round}: {peer} {speed:.0}/s"));
-            speeds.push(speed);
+            let Some(of_rounds) = speeds else { continue };
+            match peer.run(ground).await.with_context(|| peer.to_string())? {
+                Ok(speed) => {
+                    ground.say(&format!("round {round}: {peer} {speed:.0}/s"));
+                    of_rounds.push(speed);
+                }
+                Err(why) => {
+                    ground.say(&format!("round {round}: {peer} is not measured: {why}"));
+                    *speeds = None;
+                }
+            }
         }
     }
+    let speeds: Vec<Vec<f64>> = speeds.into_iter().map(Option::unwrap_or_default).collect();
     let pipe = median(&pipes);
     table.row("pipe beside the peers, events/s", None, &pipes);
     for ((peer, _), speeds) in PEERS.iter().zip(&speeds) {

@@ -29,6 +29,9 @@ struct Row {
 
 impl Row {
     fn reached(&self) -> Option<bool> {
+        if self.figures.is_empty() {
+            return Some(false);
+        }
         let median = median(&self.figures);
         self.goal.map(|goal| match goal {
             Goal::AtLeast(least) => median >= least,
@@ -44,7 +47,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Adds a figure of all rounds, and the goal for its median.
+    /// Adds a figure of all rounds, and the goal for its median. Without figures the row shows that it was not measured, and counts as
+    /// a goal that was not reached.
     pub(crate) fn row(&mut self, what: &str, goal: Option<Goal>, figures: &[f64]) {
         self.rows.push(Row {
             what: what.to_owned(),
@@ -93,6 +97,9 @@ pub(crate) fn median(figures: &[f64]) -> f64 {
 
 /// Returns the text `median (smallest-largest)`.
 fn spread(figures: &[f64]) -> String {
+    if figures.is_empty() {
+        return "not measured".to_owned();
+    }
     let least = figures.iter().copied().fold(f64::INFINITY, f64::min);
     let most = figures.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let shown = |figure: f64| {

@@ -138,6 +138,9 @@ impl Refusal {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
+    /// One text (RFC 7519, 4.1.1): the check of the issuer would take a list that contains it, too.
+    #[serde(rename = "iss")]
+    _issuer: String,
     #[serde(default)]
     scope: Value,
     #[serde(default)]
@@ -212,6 +215,7 @@ impl Bearer {
             sub: subject,
             scope,
             iat,
+            _issuer: _,
         } = claims.claims;
         if subject.ends_with(MACHINE) {
             return Err(Refusal::Claims);

@@ -179,4 +179,42 @@ mod tests {
         assert!(read(&file[..file.len() - 4], 1_000).is_err());
         assert!(read(b"<html>no export</html>", 1_000).is_err());
     }
+
+    /// Number of lines and their bytes, without keeping them.
+    fn counted(file: &[u8], size: usize) -> Result<(usize, usize), String> {
+        let (mut lines, mut count) = (Lines::new(), (0, 0));
+        let mut add = |line: Line| count = (count.0 + 1, count.1 + line.map_or(0, |line| line.len()));
+        for part in file.chunks(size) {
+            lines.feed(Bytes::copy_from_slice(part));
+            while let Some(line) = lines.next()? {
+                add(line);
+            }
+        }
+        while let Some(line) = lines.end()? {
+            add(line);
+        }
+        Ok(count)
+    }
+
+    #[test]
+    fn fuzz_export_files() {
+        let memory = rolekeeper_fuzz::Memory {
+            bytes: 4 * MAX_LINE as u64,
+            each: 16,
+        };
+        rolekeeper_fuzz::fuzz_within("exports", memory, |file| {
+            let whole = counted(file, file.len().max(1));
+            assert_eq!(
+                counted(file, 7).ok(),
+                whole.as_ref().ok().copied(),
+                "however it arrives"
+            );
+            if let Err(why) = whole {
+                assert!(
+                    why.starts_with("the file of the export is no complete gzip file"),
+                    "{why}"
+                );
+            }
+        });
+    }
 }

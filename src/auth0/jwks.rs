@@ -174,7 +174,7 @@ impl KeyFetcher {
         }
     }
 
-    fn keep(&self, keys: HashMap<String, Arc<Key>>) {
+    pub(super) fn keep(&self, keys: HashMap<String, Arc<Key>>) {
         let mut before: Vec<String> = self.known.borrow().keys.keys().cloned().collect();
         let mut now: Vec<String> = keys.keys().cloned().collect();
         before.sort();
@@ -241,7 +241,7 @@ struct Jwk {
     y: Option<String>,
 }
 
-fn read(body: &[u8]) -> Result<HashMap<String, Arc<Key>>, String> {
+pub(super) fn read(body: &[u8]) -> Result<HashMap<String, Arc<Key>>, String> {
     let set: KeySet = serde_json::from_slice(body)
         .map_err(|error| format!("not a set of keys: {}", presentable(&error.to_string())))?;
     let mut keys = HashMap::new();
@@ -317,5 +317,16 @@ mod tests {
         for bad in ["", "[]", "{}", r#"{"keys": 7}"#, "<html>"] {
             assert!(read(bad.as_bytes()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn fuzz_sets_of_keys() {
+        rolekeeper_fuzz::fuzz("key_sets", |body| match read(body) {
+            Ok(keys) => assert!(keys.len() <= MAX_KEYS),
+            Err(why) => assert!(
+                why.starts_with("not a set of keys: ") && !why.contains(char::is_control),
+                "{why}"
+            ),
+        });
     }
 }

@@ -133,4 +133,22 @@ mod tests {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn fuzz_pages_of_the_log() {
+        rolekeeper_fuzz::fuzz("log_pages", |body| {
+            let page = match parse(body) {
+                Ok(page) => page,
+                Err(why) => return assert!(!why.contains(char::is_control), "{why}"),
+            };
+            for record in page {
+                let json = record.json.get();
+                assert!(
+                    String::from_utf8_lossy(body).contains(json),
+                    "byte for byte: {json}"
+                );
+                assert!(json.contains("_id"), "it has an id: {json}");
+            }
+        });
+    }
 }

@@ -57,6 +57,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
     use reqwest::header::{HeaderName, HeaderValue};
+    use rolekeeper_domain::pacer::{CallKind, Pacer, RatePlan};
 
     fn from(pairs: &[(&str, &str)]) -> RateHeaders {
         let mut headers = HeaderMap::new();
@@ -120,5 +121,30 @@ mod tests {
         assert_eq!(earlier.retry_after, Some(Duration::ZERO));
         let alone = from(&[("retry-after", "Wed, 21 Oct 2026 07:29:30 GMT")]);
         assert_eq!(alone.retry_after, None);
+    }
+
+    /// Headers that lie, and a budget that believes them: no wait has no end.
+    #[test]
+    fn fuzz_rate_headers() {
+        const LONGEST: Duration = Duration::from_hours(24);
+        rolekeeper_fuzz::fuzz("rate_headers", |lines| {
+            let mut headers = HeaderMap::new();
+            for line in lines.split(|byte| *byte == b'\n') {
+                let mut parts = line.splitn(2, |byte| *byte == b':');
+                let name = parts.next().and_then(|name| HeaderName::from_bytes(name).ok());
+                let value = parts.next().and_then(|value| HeaderValue::from_bytes(value).ok());
+                headers.extend(name.zip(value));
+            }
+            let (seen, now) = (read(&headers), Duration::from_secs(1));
+            let sent = sent_at(&headers).map_or(0, OffsetDateTime::unix_timestamp);
+            let mut pacer = Pacer::new(RatePlan::Free, 0.2, Duration::ZERO);
+            for kind in [CallKind::Read, CallKind::Write] {
+                pacer.answered(now, kind, &seen);
+                pacer.limited(now, sent, kind, &seen);
+            }
+            if let Err(wait) = pacer.take_attempt(now) {
+                assert!(wait <= LONGEST, "{wait:?} after {seen:?}");
+            }
+        });
     }
 }

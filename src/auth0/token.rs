@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::assertion;
-use super::error::{CallError, presentable};
+use super::error::CallError;
 use super::http::exchange;
 use crate::clock;
 use crate::config::ClientCredential;
@@ -108,6 +108,23 @@ struct Granted {
     expires_in: u64,
     /// The scopes of the client; Auth0 always sends them.
     scope: Option<String>,
+}
+
+/// Parses a response with a token; an error never shows one.
+fn granted(body: &[u8]) -> Result<Granted, String> {
+    let granted: Granted = serde_json::from_slice(body).map_err(|error| {
+        // The parser's own text may repeat a value, and so a token.
+        let fault = if error.is_data() {
+            "access_token or expires_in is missing, or has another type"
+        } else {
+            "not JSON"
+        };
+        format!("{fault}, at line {} column {}", error.line(), error.column())
+    })?;
+    if HeaderValue::from_str(&granted.access_token).is_err() {
+        return Err("a token that is not valid in a header".to_owned());
+    }
+    Ok(granted)
 }
 
 /// Returns the text about missing scopes for reading. Without them a profile is shown in part, and roles of other clients in
@@ -273,17 +290,8 @@ impl Tokens {
                 });
             }
         };
-        let granted = serde_json::from_slice::<Granted>(&body).map_err(|error| {
-            unavailable(format!(
-                "the token endpoint's response: {}",
-                presentable(&error.to_string())
-            ))
-        })?;
-        if HeaderValue::from_str(&granted.access_token).is_err() {
-            return Err(unavailable(
-                "the token endpoint's response: a token that is not valid in a header".to_owned(),
-            ));
-        }
+        let granted =
+            granted(&body).map_err(|why| unavailable(format!("the token endpoint's response: {why}")))?;
         if let Some(message) = missing_scopes(granted.scope.as_deref()) {
             return Err(NoToken {
                 error: CallError::Scope { message },
@@ -348,5 +356,22 @@ mod tests {
             tokio::time::advance(Duration::from_secs(10)).await;
         }
         assert!((140..160).contains(&taken), "{taken} a day");
+    }
+
+    #[test]
+    fn fuzz_token_responses() {
+        rolekeeper_fuzz::fuzz("token_responses", |body| match granted(body) {
+            Ok(granted) => {
+                assert!(HeaderValue::from_str(&granted.access_token).is_ok());
+                let _ = missing_scopes(granted.scope.as_deref());
+            }
+            Err(why) => {
+                assert!(why.len() <= 1_200 && !why.contains(char::is_control), "{why}");
+                assert!(
+                    !why.contains("eyJhbGciOiJub25lIn0.c2VjcmV0"),
+                    "it shows a token: {why}"
+                );
+            }
+        });
     }
 }

@@ -241,4 +241,24 @@ mod tests {
         assert_eq!((stored.seq, &stored.payload[..]), (7, &b"{}"[..]));
         assert_eq!(stored.stored_ns % 1_000, 7);
     }
+
+    #[test]
+    fn fuzz_stored_messages() {
+        rolekeeper_fuzz::fuzz("stored_messages", |answer| {
+            let Ok(Answer {
+                message: Some(raw), ..
+            }) = serde_json::from_slice(answer)
+            else {
+                return;
+            };
+            let seq = raw.seq;
+            match raw.decode() {
+                Ok(stored) => {
+                    let _ = (stored.fault(), stored.header("Nats-Msg-Id"), stored.hash());
+                    assert_eq!(stored.into_message(0).seq, seq);
+                }
+                Err(why) => assert!(why.starts_with(&format!("message {seq}, ")), "{why}"),
+            }
+        });
+    }
 }

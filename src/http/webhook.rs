@@ -264,3 +264,48 @@ fn decompressed(compressed: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
     decoder.read_to_end(&mut plain)?;
     Ok((plain.len() <= MAX_BODY_BYTES).then_some(plain))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderName;
+    use rolekeeper_domain::log_batch;
+    use rolekeeper_fuzz::{Memory, fuzz, fuzz_within};
+
+    use super::*;
+
+    #[test]
+    fn fuzz_compressed_deliveries() {
+        // The largest body twice, where its buffer has just grown, and its text.
+        let memory = Memory {
+            bytes: 4 * MAX_BODY_BYTES as u64,
+            each: 0,
+        };
+        fuzz_within("deliveries", memory, |body| match decompressed(body) {
+            Ok(Some(plain)) => {
+                let records: usize = log_batch::split(&plain).map(|piece| piece.bytes.len()).sum();
+                assert!(records <= plain.len() && plain.len() <= MAX_BODY_BYTES);
+            }
+            Ok(None) => assert!(body.len() > MAX_BODY_BYTES / 1_100, "gzip packs no better"),
+            Err(why) => assert!(!why.to_string().is_empty()),
+        });
+    }
+
+    #[test]
+    fn fuzz_headers_of_deliveries() {
+        fuzz("delivery_headers", |lines| {
+            let mut headers = HeaderMap::new();
+            for line in lines.split(|byte| *byte == b'\n') {
+                let mut parts = line.splitn(2, |byte| *byte == b':');
+                let name = parts.next().and_then(|name| HeaderName::from_bytes(name).ok());
+                let value = parts.next().and_then(|value| HeaderValue::from_bytes(value).ok());
+                headers.extend(name.zip(value));
+            }
+            assert!(is_known_encoding(&headers) || !is_packed(&headers));
+            if let Some(sent) = headers.get(header::AUTHORIZATION) {
+                let token = bare(sent.as_bytes());
+                assert!(sent.as_bytes().ends_with(token), "{sent:?}");
+                assert_eq!(bare(&[b"BEARER ", token].concat()), token.trim_ascii_start());
+            }
+        });
+    }
+}

@@ -85,7 +85,9 @@ async def main():
             await commit(db, batch)
     # The batch is not counted: the next start gets it again.
     await following
-    await connection.drain()
+    # Not drain(): it waits for messages that came after their fetch had ended, and that no fetch will take.
+    await connection.flush()
+    await connection.close()
     await db.close()
     print(json.dumps(done))
 

@@ -57,7 +57,9 @@ async def main():
             except nats.errors.TimeoutError:
                 continue
             await asyncio.gather(*(work(pool, messages, stopping) for _ in range(AT_ONCE)))
-    await connection.drain()
+    # Not drain(): it waits for messages that came after their fetch had ended, and that no fetch will take.
+    await connection.flush()
+    await connection.close()
     print(json.dumps(done))
 
 

@@ -130,3 +130,34 @@ fn what_is_printed_holds_no_address_no_secret_and_is_short() {
     let across_the_clip = format!("{}{secret}", "word ".repeat(58));
     assert!(!presentable(&across_the_clip).contains("s3cr3t"));
 }
+
+/// No text of a response shows an address or a secret, nor takes more than a line.
+#[test]
+fn fuzz_error_bodies() {
+    rolekeeper_fuzz::fuzz("error_bodies", |body| {
+        for status in [400, 401, 403, 404, 409, 418, 429, 500, 599] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let of_api = CallError::from_answer(status, body, Outcome::Unknown, None);
+            let of_token = CallError::from_token_answer(status, body, None);
+            for error in [&of_api, &of_token] {
+                let text = error.to_string();
+                assert!(
+                    text.chars().count() <= 500 && !text.contains(char::is_control),
+                    "{text}"
+                );
+                assert!(!text.contains('@'), "{text}");
+                let secret = |word: &str| {
+                    word.bytes().all(|byte| byte.is_ascii_alphanumeric()) && word.len() >= SECRET_RUN
+                };
+                assert!(!text.split_whitespace().any(secret), "{text}");
+            }
+            if matches!(of_api, CallError::Gone { .. }) {
+                let json: Value = serde_json::from_slice(body).expect("only JSON says so");
+                assert_eq!(
+                    (status.as_u16(), &json["errorCode"]),
+                    (404, &Value::from(UNKNOWN_USER))
+                );
+            }
+        }
+    });
+}

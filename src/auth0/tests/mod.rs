@@ -3,6 +3,7 @@
 //! Owns the expected relation between our request and the server's response. Must never ask the client what it sent:
 //! the server records what it received.
 
+mod access_tokens;
 mod export_files;
 mod responses;
 mod tokens;

@@ -152,4 +152,15 @@ mod tests {
         assert_eq!(page(json!([])), Some(None));
         assert_eq!(page(json!({"users": []})), None);
     }
+
+    #[test]
+    fn fuzz_searches_for_a_primary() {
+        let user = UserId::parse("github|7").unwrap();
+        rolekeeper_fuzz::fuzz("primaries", |body| {
+            if let Some(Some(primary)) = of_page(body, &user) {
+                assert_ne!(primary, user);
+                assert!(UserId::parse(primary.as_str()).is_ok(), "{primary}");
+            }
+        });
+    }
 }

@@ -200,4 +200,17 @@ mod tests {
             assert!(parse(bad.as_bytes()).is_none(), "{bad}");
         }
     }
+
+    #[test]
+    fn fuzz_pages_of_a_search() {
+        rolekeeper_fuzz::fuzz("searches", |body| {
+            let Some(page) = parse(body) else { return };
+            for account in page.accounts.into_iter().flatten() {
+                assert!(UserId::parse(account.user.as_str()).is_ok());
+                let linked = account.linked().unwrap_or_default();
+                assert!(!linked.contains(&account.user), "{linked:?}");
+                let _ = (account.profile.roles(), account.shows_app_metadata());
+            }
+        });
+    }
 }

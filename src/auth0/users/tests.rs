@@ -3,6 +3,7 @@
 //! Owns examples. Must never call a server.
 
 use super::*;
+use rolekeeper_domain::local_copy::kept_profile;
 use serde_json::json;
 
 fn id(user: &str) -> UserId<'_> {
@@ -133,4 +134,41 @@ fn a_profile_of_another_user_is_no_answer() {
     ] {
         assert!(parse(other).is_err(), "{other}");
     }
+}
+
+/// A list that is written back is the list at Auth0, and a `roles` that cannot be read is never a missing one.
+#[test]
+fn fuzz_profiles() {
+    let user = id("auth0|ann");
+    rolekeeper_fuzz::fuzz("profiles", |body| {
+        let profile = match Profile::parse(body, &user, true) {
+            Ok(profile) => profile,
+            Err(why) => {
+                assert!(
+                    why.chars().count() <= 400 && !why.contains(char::is_control),
+                    "{why}"
+                );
+                return;
+            }
+        };
+        let same = serde_json::from_slice::<Value>(body).ok();
+        let at_auth0 = same.as_ref().map(|json| &json["app_metadata"]["roles"]);
+        match profile.roles() {
+            SeenRoles::List(roles) => {
+                assert!(roles.iter().all(|role| !role.contains('\0')), "{roles:?}");
+                assert!(
+                    at_auth0.is_none_or(|at_auth0| *at_auth0 == json!(roles)),
+                    "{roles:?}"
+                );
+            }
+            SeenRoles::Missing => assert!(at_auth0.is_none_or(Value::is_null), "{at_auth0:?}"),
+            SeenRoles::Odd(_) => {}
+        }
+        let linked = profile.identities().unwrap_or_default();
+        assert!(!linked.contains(&user) && linked.len() <= 100);
+        let _ = (profile.display_name(), profile.updated_at(), profile.created_at());
+        let kept = kept_profile(profile.json()).to_string();
+        assert!(!kept.contains("\\u0000"), "Postgres stores no NUL: {kept}");
+        assert!(serde_json::from_str::<Value>(&kept).is_ok(), "{kept}");
+    });
 }

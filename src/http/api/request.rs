@@ -218,3 +218,25 @@ impl Page {
         link.map(|link| (header::LINK, link)).into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the bodies of the routes: one text, and no other field.
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sent {
+        name: String,
+    }
+
+    #[test]
+    fn fuzz_bodies_of_the_data_api() {
+        rolekeeper_fuzz::fuzz("api_bodies", |body| {
+            if let Ok(Sent { name }) = parse::<Sent>(body) {
+                let json: serde_json::Value = serde_json::from_slice(body).expect("it is JSON");
+                assert_eq!(json, serde_json::json!({ "name": name }));
+            }
+        });
+    }
+}

@@ -130,3 +130,27 @@ impl<T: DeserializeOwned + Keyed + Send> FromRequest<Console> for Act<T> {
         Ok(Self(session, form))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn fuzz_cookies_and_places_to_continue_at() {
+        rolekeeper_fuzz::fuzz("console", |line| {
+            if let Ok(value) = HeaderValue::from_bytes(line) {
+                let headers = [(header::COOKIE, value)].into_iter().collect();
+                assert!(id(&headers).is_none_or(|id| !id.contains(';')));
+            }
+            // No other site, and no header of its own.
+            let path = String::from_utf8_lossy(line);
+            let path = next(&path);
+            assert!(
+                path.starts_with("/console") && !path.contains(char::is_control),
+                "{path:?}"
+            );
+        });
+    }
+}

@@ -7,9 +7,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rolekeeper_sandbox::tenant::TenantOptions;
 
-use crate::world::World;
 use crate::world::events::{Sent, deleted, play, plays, poison, retraction, saved};
 use crate::world::proxy::Lose;
+use crate::world::{APP_EVENTS, World};
 
 const PLAYS: u32 = 200_000;
 const PLAYLISTS: u32 = 2_000;
@@ -164,4 +164,30 @@ async fn a_lost_commit_or_a_lost_answer_doubles_and_loses_nothing() {
     world.start_worker_with(&[("ONLY", "reconcile")]).await;
     world.settled().await;
     assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+}
+
+/// F5: another fold, which this one does not know of, has committed the same events.
+#[tokio::test]
+async fn a_fold_whose_cursor_has_moved_counts_nothing() {
+    let world = World::builder().env("ONLY", "http,fold").start().await;
+    world.seed_user("auth0|ann", &[]);
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    world.publish(&plays("a", "pl_1", 0..50)).await;
+    world.settled().await;
+    world.worker().sigstop();
+    world.publish(&plays("a", "pl_1", 50..90)).await;
+    let mut stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
+    let last = stream.info().await.expect("its state").state.last_sequence;
+    let last = stream.get_raw_message(last).await.expect("the last event");
+    let folded = sqlx::query(
+        "WITH moved AS (UPDATE stream_cursors SET last_seq = $1, last_stored_ns = $2, last_hash = NULL WHERE stream = 'APP_EVENTS')
+         UPDATE playlists SET plays = plays + 40 WHERE playlist_id = 'pl_1'",
+    );
+    let folded = folded
+        .bind(i64::try_from(last.sequence).expect("a sequence"))
+        .bind(i64::try_from(last.time.unix_timestamp_nanos()).expect("a time"));
+    folded.execute(&world.db).await.expect("Postgres responds");
+    world.worker().sigcont();
+    world.publish(&plays("a", "pl_1", 90..95)).await;
+    world.settled().await;
 }

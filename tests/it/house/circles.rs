@@ -16,6 +16,7 @@ use super::text::{blank, files, words};
 const PACKAGES: &[(&str, &str)] = &[
     ("src", "lib.rs"),
     ("crates/domain/src", "lib.rs"),
+    ("crates/fuzz/src", "lib.rs"),
     ("crates/models/src", "lib.rs"),
     ("crates/sandbox/src", "lib.rs"),
     ("crates/sandbox/src/bin/rolekeeper-sandbox", "main.rs"),

@@ -161,6 +161,7 @@ fn texts() -> Vec<(String, String)> {
     for folder in [
         "src",
         "crates/domain/src",
+        "crates/fuzz/src",
         "crates/models/src",
         "crates/sandbox/src",
     ] {

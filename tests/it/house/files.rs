@@ -16,6 +16,7 @@ fn every_file_keeps_the_rules_of_the_house() {
     for folder in [
         "src",
         "crates/domain",
+        "crates/fuzz",
         "crates/models",
         "crates/sandbox",
         "tests",

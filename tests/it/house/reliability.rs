@@ -70,6 +70,7 @@ fn known() -> BTreeSet<String> {
     for (folder, package) in [
         ("src", ""),
         ("crates/domain/src", "domain::"),
+        ("crates/fuzz/src", "fuzz::"),
         ("crates/models/src", "models::"),
         ("crates/sandbox/src", "sandbox::"),
         ("tests/it", ""),

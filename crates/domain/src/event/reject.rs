@@ -7,6 +7,8 @@ use std::fmt;
 
 /// Maximum number of characters of a message that a detail repeats.
 const EXCERPT_CHARS: usize = 32;
+/// Maximum number of characters of a detail; our own texts are shorter, also around an escaped part of a message.
+const DETAIL_CHARS: usize = 500;
 
 /// The reason a message was refused. The dead letter stores it unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,13 +99,15 @@ impl Reason {
 }
 
 impl Reject {
-    /// A rejection because of `field`; `fault` describes the fault.
+    /// A rejection because of `field`; `fault` describes the fault. A fault of a JSON parser may repeat a whole value, so it is cut.
     #[must_use]
     pub fn new(reason: Reason, field: &str, fault: impl fmt::Display) -> Self {
-        Self {
-            reason,
-            detail: format!("{field}: {fault}"),
+        let mut detail = format!("{field}: {fault}");
+        if let Some((end, _)) = detail.char_indices().nth(DETAIL_CHARS) {
+            detail.truncate(end);
+            detail.push('…');
         }
+        Self { reason, detail }
     }
 }
 

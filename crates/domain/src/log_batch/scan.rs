@@ -204,7 +204,7 @@ fn bytes_read(rest: &str, error: &serde_json::Error) -> usize {
 fn batch(object: &str) -> Option<Range<usize>> {
     memchr::memmem::find(object.as_bytes(), b"\"logs\"")?;
     let top = Object::parse(object).ok()?;
-    if top.get("type").is_some() || top.get("data").is_some() {
+    if top.get("type").is_some() || top.get("data").is_some() || has_id(&top) {
         return None;
     }
     let records = top.get("logs").filter(|records| records.starts_with('['))?;
@@ -225,9 +225,10 @@ fn opening_of_batch(rest: &str) -> Option<usize> {
 
 /// Whether an object has the id that every record has, and no part of a record has.
 fn is_record(object: &str) -> bool {
-    Object::parse(object).is_ok_and(|top| {
-        ["log_id", "_id", "specversion"]
-            .iter()
-            .any(|name| top.get(name).is_some())
-    })
+    Object::parse(object).is_ok_and(|top| has_id(&top))
+}
+
+fn has_id(top: &Object<'_>) -> bool {
+    let ids = ["log_id", "_id", "specversion"];
+    ids.iter().any(|name| top.get(name).is_some())
 }

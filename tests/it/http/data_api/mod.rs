@@ -3,5 +3,6 @@
 mod budget;
 mod description;
 mod erased;
+mod floods;
 mod routes;
 mod tokens;

@@ -4,3 +4,4 @@ mod bodies;
 mod floods;
 mod forms;
 mod memory;
+mod slow;

@@ -27,7 +27,7 @@ fn the_body_tells_its_own_form() {
     let event = r#"{"specversion":"1.0","type":"user.updated","id":"evt_1","data":{"object":{}}}"#;
     let both = [(s, "s"), (sapi, "sapi")];
     let bad_between = [(s, "s"), ("{\"type\":", UNREADABLE), (sapi, "sapi")];
-    let table: [(String, &[(&str, &str)]); 26] = [
+    let table: [(String, &[(&str, &str)]); 27] = [
         (format!("[{s},{sapi}]"), &both),
         (format!(" [ {s} ,\r\n\t{sapi} ] \n"), &both),
         (format!("\u{feff}[{s},{sapi}]"), &both),
@@ -57,6 +57,10 @@ fn the_body_tells_its_own_form() {
         ("{\"logs\":[]}".to_owned(), &[]),
         ("{}".to_owned(), &[("{}", OTHER)]),
         ("{\"logs\":null}".to_owned(), &[("{\"logs\":null}", OTHER)]),
+        (
+            "{\"log_id\":\"1\",\"logs\":[]}".to_owned(),
+            &[("{\"log_id\":\"1\",\"logs\":[]}", OTHER)],
+        ),
         (
             "{\"logs\":[1],\"type\":\"s\"}".to_owned(),
             &[("{\"logs\":[1],\"type\":\"s\"}", "s")],

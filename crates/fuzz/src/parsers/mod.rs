@@ -27,9 +27,9 @@ fn json(bytes: &[u8]) -> Option<Value> {
 fn names_one_of(reject: &Reject, fields: &[&str]) {
     let Reject { reason, detail } = reject;
     let field = detail.split(':').next().unwrap_or_default();
-    // A field inside an envelope.
-    let field = field.strip_prefix("data.").unwrap_or(field);
-    let named = fields.contains(&field) || *reason == Reason::NotJson;
+    // The data of an envelope has the fields of an event.
+    let inner = field.strip_prefix("data.").unwrap_or(field);
+    let named = fields.contains(&field) || fields.contains(&inner) || *reason == Reason::NotJson;
     assert!(named, "it names no field: {detail}");
     let is_line = detail.chars().count() <= MOST_CHARS && !detail.contains(char::is_control);
     assert!(is_line, "not one short line: {detail}");

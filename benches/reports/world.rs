@@ -66,7 +66,6 @@ impl World {
         let mut settings = self.settings.clone();
         settings.push(("ONLY", "fold".to_owned()));
         let mut worker = Worker::spawn(Path::new(PROGRAM), &settings)?;
-        worker.ready().await?;
         let mut db = PgConnection::connect(&self.url).await?;
         let folded = "SELECT EXISTS (SELECT FROM rules_in_force) AND EXISTS (SELECT FROM stream_cursors WHERE stream = 'APP_EVENTS' AND last_seq >= $1)";
         let deadline = Instant::now() + WITHIN;

@@ -257,8 +257,9 @@ UNZIP
 install_cargo_tool() {
   local crate="$1" program="$2" version="$3"
   shift 3
-  # One program writes `v` before the number.
-  if PATH="$TOOLS/bin:$PATH" "$program" --version 2>/dev/null | grep -qwE "v?${version//./\\.}"; then
+  # One program writes `v` before the number, and one knows its version as a command of cargo alone.
+  if { PATH="$TOOLS/bin:$PATH" "$program" --version || PATH="$TOOLS/bin:$PATH" "$program" "${program#cargo-}" --version; } 2>/dev/null \
+    | grep -qwE "v?${version//./\\.}"; then
     return
   fi
   say "building $crate $version into .tools/ (some minutes on 2 cores)"

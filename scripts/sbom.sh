@@ -17,7 +17,7 @@ export SOURCE_DATE_EPOCH
 NAME=sbom-of-release
 remove() { find . -path ./target -prune -o -path ./.tools -prune -o -name "$NAME*.json" -exec rm -f {} +; }
 trap remove EXIT
-cargo cyclonedx --quiet --format json --spec-version 1.5 --describe crate --target "$PLATFORM" --no-build-deps \
+cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$PLATFORM" --no-build-deps \
   --override-filename "$NAME"
 mkdir -p "$(dirname "$into")"
 mv "$NAME.json" "$into"

@@ -39,7 +39,7 @@ pub(crate) fn within(memory: Memory, length: usize, parse: impl FnOnce()) {
     let mut ended = Ok(());
     // The counter must see the end of each measurement.
     let held = allocation_counter::measure(|| ended = catch_unwind(AssertUnwindSafe(parse))).bytes_max;
-    let took = cpu_time() - begun;
+    let took = cpu_time().saturating_sub(begun);
     if let Err(why) = ended {
         resume_unwind(why);
     }

@@ -1,6 +1,7 @@
 //! App events.
 
 use rolekeeper_domain::event::{self, Event, EventKind, PARTITIONS, Unsent, partition};
+use rolekeeper_domain::ids::UserId;
 use serde_json::json;
 
 use super::{json, names_one_of};
@@ -40,7 +41,7 @@ fn written(event: &Event<'_>) -> String {
             json!({"type": "playlist_saved", "owner_id": owner.as_str(), "name": name})
         }
         EventKind::Deleted { owner } => {
-            let owner = owner.as_ref().map(|owner| owner.as_str());
+            let owner = owner.as_ref().map(UserId::as_str);
             json!({"type": "playlist_deleted", "owner_id": owner})
         }
     };

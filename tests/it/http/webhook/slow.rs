@@ -45,7 +45,7 @@ impl Body {
         match self {
             Self::Slow => b"    ".to_vec(),
             Self::SlowChunks => b"4\r\n    \r\n".to_vec(),
-            Self::Endless => [b"10000\r\n", &[b' '; 0x1_0000][..], b"\r\n"].concat(),
+            Self::Endless => [b"10000\r\n", &b" ".repeat(0x1_0000)[..], b"\r\n"].concat(),
         }
     }
 

@@ -11,12 +11,16 @@
 //! The modules are layers. In reading order, lowest first; a layer uses only those below it:
 //!
 //! - [`rolekeeper_domain`] decides: pure, no IO, no async, no clock, no randomness, no logging.
-//! - [`clock`], [`config`], [`lifecycle`], [`metrics`], [`telemetry`]: ground services, each a leaf.
+//! - [`clock`], [`config`], [`lifecycle`], [`metrics`], [`telemetry`]: ground services, each a leaf; so is `crash_point`, for tests.
 //! - [`auth0`], [`bus`], [`store`]: one outside system each, which never call each other.
 //! - [`flow`]: the stages accept, fold, reconcile, sweep, announce.
 //! - [`http`] listens.
 //! - [`app`] builds everything from the configuration and spawns the stages.
 //! - [`cli`] holds the commands.
+
+// First, so that its macro is known in all others.
+#[macro_use]
+mod crash_point;
 
 pub mod app;
 pub mod auth0;

@@ -90,7 +90,9 @@ impl Bus {
     pub async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
         let mut delivery = self.delivery()?;
         delivery.send(message).await?;
-        delivery.finish().await.map(|_| ())
+        delivery.finish().await?;
+        crash_point!("published");
+        Ok(())
     }
 
     async fn send(&self, message: Outgoing) -> Result<Sent, PublishError> {
@@ -128,6 +130,7 @@ impl Delivery<'_> {
             self.acknowledged().await?;
         };
         let sent = self.bus.send(message).await?;
+        crash_point!("sent");
         self.in_flight.push_back((sent, permit));
         Ok(())
     }

@@ -99,6 +99,7 @@ impl Accept {
                 .await?;
         }
         accepted.known += delivery.finish().await?;
+        crash_point!("stored");
         Ok(accepted)
     }
 }

@@ -191,6 +191,7 @@ impl Announce {
             payload: row.payload()?.into(),
         };
         let appended = self.bus.append(ROLE_CHANGES, message, last).await?;
+        crash_point!("appended");
         let seq = match appended {
             Appended::At(seq) => Some(seq),
             Appended::Duplicate => None,

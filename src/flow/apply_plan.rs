@@ -122,6 +122,7 @@ impl<'r> Apply<'r> {
             acts::keep(&mut tx, act, &applied.outcome()).await?;
         }
         tx.commit().await?;
+        crash_point!("slice_applied");
         *so_far = applied;
         Ok(())
     }

@@ -132,7 +132,9 @@ impl Store {
     pub async fn acted(&self, act: &Act, outcome: &str) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         keep(&mut tx, act, outcome).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        crash_point!("kept");
+        Ok(())
     }
 
     /// The newest release or drop of the held changes that the operator knows as `changes`.

@@ -52,6 +52,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("lost");
         Ok(())
     }
 
@@ -71,6 +72,7 @@ impl Store {
         acts::keep(&mut tx, act, &format!("{count} changes are sent again")).await?;
         Channel::RoleChanges.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("marked_again");
         Ok(count)
     }
 }

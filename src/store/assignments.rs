@@ -161,6 +161,7 @@ impl Store {
         acts::keep(&mut tx, act, &format!("{adopted} taken over")).await?;
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("adopted");
         Ok(adopted)
     }
 }

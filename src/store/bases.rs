@@ -130,6 +130,7 @@ impl Store {
         .execute(&mut tx)
         .await?;
         tx.commit().await?;
+        crash_point!("made");
         Ok(true)
     }
 
@@ -137,7 +138,9 @@ impl Store {
     pub async fn base_is_made(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         lock(&mut tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        crash_point!("passed");
+        Ok(())
     }
 
     /// Removes bases before message `seq`; returns their number.
@@ -147,6 +150,7 @@ impl Store {
         let removed = sqlx::query!("DELETE FROM playlist_bases WHERE last_seq < $1", seq);
         let removed = removed.execute(&mut tx).await?.rows_affected();
         tx.commit().await?;
+        crash_point!("given_up");
         Ok(removed)
     }
 }

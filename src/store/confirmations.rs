@@ -136,6 +136,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("later");
         Ok(())
     }
 
@@ -186,6 +187,7 @@ impl Store {
             judged.stopped = pause::stop(&mut tx, &asked.user, (asked.at, &asked.log_id)).await?;
         }
         tx.commit().await?;
+        crash_point!("judged");
         Ok(judged)
     }
 }

@@ -33,6 +33,7 @@ impl Store {
         );
         let summed = summed.fetch_one(&mut tx).await?.summed;
         tx.commit().await?;
+        crash_point!("summed");
         Ok(summed)
     }
 

@@ -47,14 +47,16 @@ impl LockGuard {
         deltas: &[i64],
         thresholds: &[i64],
     ) -> Result<bool, StoreError> {
-        move_and_count(
+        let moved = move_and_count(
             &mut self.session.once(DEADLINE),
             to,
             playlists,
             deltas,
             thresholds,
         )
-        .await
+        .await?;
+        crash_point!("counted");
+        Ok(moved)
     }
 }
 

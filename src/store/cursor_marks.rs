@@ -31,6 +31,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("marked");
         sqlx::query!(
             "DELETE FROM cursor_marks m USING stream_cursors c
              WHERE m.stream = $1 AND c.stream = $1
@@ -40,6 +41,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("older_removed");
         Ok(())
     }
 

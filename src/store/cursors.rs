@@ -81,6 +81,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("first");
         Ok(())
     }
 
@@ -135,6 +136,7 @@ impl Store {
         .await?;
         channel.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("loss_accepted");
         Ok(true)
     }
 
@@ -166,6 +168,7 @@ impl Store {
         acts::keep(&mut tx, act, "skipped: the message is a dead letter").await?;
         channel.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("skipped");
         Ok(true)
     }
 }

@@ -56,6 +56,7 @@ impl Store {
             bases::forget(&mut tx, &partitions(&ids)).await?;
         }
         tx.commit().await?;
+        crash_point!("batch_forgiven");
         Ok(forgiven)
     }
 }

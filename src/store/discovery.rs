@@ -149,7 +149,9 @@ impl Store {
         .execute(&mut tx)
         .await?;
         acts::keep(&mut tx, act, "begun").await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        crash_point!("begun");
+        Ok(())
     }
 
     /// Reads the users from the file of this job, from its begin; `None`: of a job that is still to be created. The result so
@@ -168,7 +170,9 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        crash_point!("export_begun");
+        Ok(())
     }
 
     /// Ends the run: all users are read. Wakes the sweep's worker for the users that were enqueued.
@@ -183,7 +187,9 @@ impl Store {
         let found = found.fetch_one(&mut tx).await?;
         acts::keep(&mut tx, act, &format!("done: {found} roles of users found")).await?;
         Channel::WorkQueue.send(&mut tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        crash_point!("ended");
+        Ok(())
     }
 }
 

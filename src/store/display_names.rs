@@ -147,7 +147,9 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        crash_point!("requested");
+        Ok(())
     }
 
     /// The display name of the user: the requested one unless Auth0 refused it, else the one in the last read profile.
@@ -174,6 +176,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("applied_removed");
         sqlx::query!(
             "UPDATE display_names SET refused = NULL, refused_at = NULL, refusal = NULL
              WHERE request_id IS NOT NULL AND refused_at < now() - $1::double precision * interval '1 second'",
@@ -181,6 +184,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("refusals_ended");
         if !writes {
             return Ok(0);
         }
@@ -202,6 +206,7 @@ impl Store {
         let mut entries: Vec<Enqueue> = waiting.fetch_all(&mut tx).await?.into_iter().map(entry).collect();
         work_queue::enqueue(&mut tx, &mut entries).await?;
         tx.commit().await?;
+        crash_point!("requests_queued");
         Ok(entries.len() as u64)
     }
 }

@@ -48,6 +48,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("sampled");
         Ok(())
     }
 

@@ -250,6 +250,7 @@ impl Store {
             });
         }
         tx.commit().await?;
+        crash_point!("erased");
         if let Some(first) = erased.first_mut() {
             first.rows += letters;
         }
@@ -282,6 +283,7 @@ impl Store {
         act.arguments["user"] = pseudonym.into();
         acts::keep(&mut tx, &act, "readmitted").await?;
         tx.commit().await?;
+        crash_point!("readmitted");
         Ok(true)
     }
 }

@@ -32,7 +32,9 @@ pub async fn partitions_now(tx: &mut Tx<'_>) -> Result<Vec<Partition>, StoreErro
 pub async fn make(lock: &mut LockGuard, partition: &Partition) -> Result<(), StoreError> {
     let mut tx = lock.begin().await?;
     make_now(&mut tx, partition).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    crash_point!("partition_made");
+    Ok(())
 }
 
 /// The same inside a transaction.
@@ -55,7 +57,9 @@ pub async fn drop_partition(lock: &mut LockGuard, partition: &Partition) -> Resu
     sqlx::query!("SELECT drop_event_id_partition($1)", partition.from)
         .execute(&mut tx)
         .await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    crash_point!("partition_dropped");
+    Ok(())
 }
 
 /// The known ids among `ids` in these partitions, with the hash of the payload that they came with.

@@ -21,6 +21,7 @@ impl Store {
         );
         let featured = featured.execute(&mut tx).await?.rows_affected() == 1;
         tx.commit().await?;
+        crash_point!("featured");
         Ok(featured)
     }
 }

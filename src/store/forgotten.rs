@@ -82,7 +82,9 @@ impl Store {
             until,
             holds
         );
-        Ok(row.fetch_one(&self.pool).await?)
+        let row = row.fetch_one(&self.pool).await?;
+        crash_point!("comparison_begun");
+        Ok(row)
     }
 
     /// Stores the result for the messages up to `read_to`: known changes are marked as announced, and the users of
@@ -121,6 +123,7 @@ impl Store {
         );
         let row = row.fetch_one(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("compared");
         Ok(row)
     }
 
@@ -129,6 +132,7 @@ impl Store {
         sqlx::query!("UPDATE forgotten_changes SET holds = false WHERE unknown = 0")
             .execute(&self.pool)
             .await?;
+        crash_point!("held_no_more");
         Ok(())
     }
 
@@ -180,6 +184,7 @@ impl Store {
         .await?;
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("holders_queued");
         Ok(rows.len() as u64)
     }
 }

@@ -75,6 +75,7 @@ impl Store {
             let mut tx = self.begin().await?;
             let found = step(&mut tx).await?;
             tx.commit().await?;
+            crash_point!("step_done");
             if !found {
                 return Ok(());
             }

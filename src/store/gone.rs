@@ -276,6 +276,8 @@ impl Store {
             KEPT.as_secs_f64(),
             BATCH
         );
-        Ok(forgotten.execute(&self.pool).await?.rows_affected())
+        let forgotten = forgotten.execute(&self.pool).await?.rows_affected();
+        crash_point!("forgotten");
+        Ok(forgotten)
     }
 }

@@ -229,6 +229,7 @@ impl Store {
                 work_queue::read_next(&mut tx, &row.primary_id, Priority::NewUser).await?;
                 doubt(&mut tx, &[(user.as_str().to_owned(), row.primary_id)]).await?;
                 tx.commit().await?;
+                crash_point!("read_first");
                 Ok(user.clone())
             }
             _ => Ok(user.clone()),

@@ -216,6 +216,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("begun");
         Ok(())
     }
 
@@ -227,6 +228,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("stopped");
         Ok(())
     }
 

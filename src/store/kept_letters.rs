@@ -225,6 +225,7 @@ impl Store {
             acts::keep(&mut tx, act, &format!("discarded {}", discarded.len())).await?;
         }
         tx.commit().await?;
+        crash_point!("discarded");
         Ok(discarded)
     }
 }

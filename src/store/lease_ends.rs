@@ -70,6 +70,7 @@ impl Store {
         );
         let ended = ended.fetch_all(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("given_back");
         let (given, left): (Vec<_>, Vec<_>) = ended.into_iter().partition(|row| row.given);
         Ok((given.len(), left.into_iter().map(|row| row.user).collect()))
     }

@@ -81,6 +81,7 @@ impl Store {
         }
         Channel::Rules.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("set");
         Ok(())
     }
 }

@@ -205,6 +205,7 @@ impl Store {
             work_queue::read_next(&mut tx, new, Priority::NewUser).await?;
             acts::keep(&mut tx, act, "was moved before").await?;
             tx.commit().await?;
+            crash_point!("moved_before");
             return Ok(MoveOutcome::Again);
         }
         if let Some(other) = before.or_else(|| linked.get(old).cloned()) {
@@ -226,6 +227,7 @@ impl Store {
         work_queue::read_next(&mut tx, new, Priority::NewUser).await?;
         acts::keep(&mut tx, act, "moved").await?;
         tx.commit().await?;
+        crash_point!("moved");
         Ok(MoveOutcome::Moved(linked))
     }
 
@@ -248,6 +250,7 @@ impl Store {
         work_queue::read_next(&mut tx, account, Priority::NewUser).await?;
         acts::keep(&mut tx, act, "the move ended").await?;
         tx.commit().await?;
+        crash_point!("move_undone");
         Ok(MoveOutcome::Undone)
     }
 }

@@ -101,6 +101,7 @@ impl Store {
             }
             gone += remove(&mut tx, named, found).await?;
             tx.commit().await?;
+            crash_point!("batch_removed");
             after = until;
         }
     }

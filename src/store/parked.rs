@@ -74,6 +74,7 @@ impl Store {
         .await?;
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("failed_woken");
         Ok(woken)
     }
 
@@ -93,6 +94,7 @@ impl Store {
         }
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("requeued");
         Ok(requeued)
     }
 
@@ -114,6 +116,7 @@ impl Store {
         }
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("slice_requeued");
         all.users = total;
         all.begun |= full;
         match (&mut all.names_after, next.into_iter().last()) {

@@ -121,6 +121,7 @@ impl Store {
         acts::keep(&mut tx, act, outcome).await?;
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("paused");
         Ok(fresh.then_some(in_hand))
     }
 
@@ -150,6 +151,7 @@ impl Store {
         acts::keep(&mut tx, act, "resumed").await?;
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("resumed");
         Ok(Resumed::Yes)
     }
 }

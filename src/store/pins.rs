@@ -168,6 +168,7 @@ impl Store {
         }
         acts::keep(&mut tx, act, &outcome(pin.on, before.as_ref())).await?;
         tx.commit().await?;
+        crash_point!("pinned");
         Ok(PinOutcome::Stands(before))
     }
 
@@ -196,6 +197,7 @@ impl Store {
         );
         acts::keep(&mut tx, &act, &outcome).await?;
         tx.commit().await?;
+        crash_point!("unpinned");
         Ok(UnpinOutcome::Removed(before, others))
     }
 

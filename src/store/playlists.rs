@@ -208,6 +208,7 @@ pub async fn repair_keys(lock: &mut LockGuard) -> Result<i64, StoreError> {
     let largest = sqlx::query_scalar!(r#"SELECT repair_playlist_keys() AS "largest!""#);
     let largest = largest.fetch_one(&mut tx).await?;
     tx.commit().await?;
+    crash_point!("keys_repaired");
     Ok(largest)
 }
 

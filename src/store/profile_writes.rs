@@ -389,6 +389,7 @@ impl Store {
         .execute(&mut tx)
         .await?;
         tx.commit().await?;
+        crash_point!("followed_up");
         Ok((asked.len() as u64, entries.len() as u64))
     }
 }

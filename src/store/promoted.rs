@@ -44,6 +44,7 @@ impl Store {
         acts::keep(&mut tx, act, "accepted: a promoted mirror goes on").await?;
         channel.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("accepted");
         Ok(true)
     }
 }
@@ -57,5 +58,7 @@ pub async fn dedup_ended(lock: &mut LockGuard, stream: &str) -> Result<(), Store
     )
     .execute(&mut tx)
     .await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    crash_point!("dedup_ended");
+    Ok(())
 }

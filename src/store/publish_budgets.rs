@@ -45,6 +45,7 @@ impl Store {
             .execute(&mut tx)
             .await?;
             tx.commit().await?;
+            crash_point!("taken");
             return Ok(Ok(()));
         }
         let wait = sqlx::query_scalar!(
@@ -67,6 +68,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("given_back");
         Ok(())
     }
 }

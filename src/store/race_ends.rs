@@ -53,6 +53,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let ended = ended.fetch_all(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("ended");
         let ended = ended.into_iter().map(|row| Ended {
             user: row.user_id,
             record: row.record_id,
@@ -79,6 +80,7 @@ impl Store {
             let mut tx = self.begin().await?;
             let removed = removed.fetch_one(&mut tx).await?.removed;
             tx.commit().await?;
+            crash_point!("writes_removed");
             if removed == 0 {
                 return Ok(());
             }

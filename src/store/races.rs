@@ -234,6 +234,7 @@ impl Store {
         .await?;
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("users_queued");
         Ok(())
     }
 }

@@ -44,7 +44,9 @@ impl Store {
             run,
             lasting.as_secs_f64()
         );
-        Ok(held.fetch_optional(&self.pool).await?.is_some())
+        let held = held.fetch_optional(&self.pool).await?.is_some();
+        crash_point!("held");
+        Ok(held)
     }
 
     /// Ends that.
@@ -54,7 +56,9 @@ impl Store {
             .execute(&mut tx)
             .await?;
         Channel::WorkQueue.send(&mut tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        crash_point!("ended");
+        Ok(())
     }
 
     /// Number of attempts in flight.
@@ -103,6 +107,7 @@ impl Store {
             acts::keep(&mut tx, act, &outcome).await?;
         }
         tx.commit().await?;
+        crash_point!("mended");
         Ok(Some(mended))
     }
 

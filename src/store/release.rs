@@ -72,6 +72,7 @@ impl Store {
         brake_row::engage(&mut tx, change.as_str(), 0, holders).await?;
         acts::keep(&mut tx, act, "the brake is engaged").await?;
         tx.commit().await?;
+        crash_point!("engaged");
         Ok(true)
     }
 
@@ -89,6 +90,7 @@ impl Store {
         }
         let release = brake_releases::begin(&mut tx, held, way, act, None).await?;
         tx.commit().await?;
+        crash_point!("begun");
         Ok(release)
     }
 
@@ -114,6 +116,7 @@ impl Store {
             return Ok(Begun::UnderWay);
         };
         tx.commit().await?;
+        crash_point!("begun_as_seen");
         Ok(Begun::Begun(Box::new(release)))
     }
 
@@ -148,6 +151,7 @@ impl Store {
         }
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("slice_released");
         release.begun |= begins;
         release.users += slice.users;
         match slice.last {
@@ -171,6 +175,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let last = gone::enqueue_marked(&mut tx, &release.position, SLICE).await?;
         tx.commit().await?;
+        crash_point!("marked_released");
         match last {
             Some(last) => release.position = last,
             None => release.phase = Phase::Off,
@@ -203,6 +208,7 @@ impl Store {
         acts::keep(&mut tx, &release.act, &format!("{users} users {what}")).await?;
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("brake_off");
         release.phase = Phase::Left;
         Ok(Step::More)
     }
@@ -236,6 +242,7 @@ impl Store {
         let woken = woken.execute(&mut tx).await?.rows_affected();
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("marked_woken");
         Ok(woken)
     }
 }

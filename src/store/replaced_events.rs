@@ -70,6 +70,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("older_removed");
         Ok(())
     }
 }

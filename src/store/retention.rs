@@ -95,6 +95,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let removed = query.execute(&mut tx).await?.rows_affected();
         tx.commit().await?;
+        crash_point!("batch_removed");
         Ok(removed)
     }
 }

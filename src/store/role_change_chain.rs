@@ -128,6 +128,7 @@ impl Store {
         .execute(&mut tx)
         .await?;
         tx.commit().await?;
+        crash_point!("extended");
         Ok(is_full)
     }
 }

@@ -354,6 +354,8 @@ impl Store {
             seq,
             sent
         );
-        Ok(marked.fetch_one(&self.pool).await?)
+        let marked = marked.fetch_one(&self.pool).await?;
+        crash_point!("announced");
+        Ok(marked)
     }
 }

@@ -192,6 +192,7 @@ impl Store {
             rules_history::name(&mut tx, number).await?;
         }
         tx.commit().await?;
+        crash_point!("offered");
         Ok(verdict)
     }
 
@@ -255,6 +256,7 @@ impl Store {
         }
         Channel::Rules.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("repaired");
         Ok(())
     }
 }

@@ -62,6 +62,7 @@ impl Store {
         .execute(&mut tx)
         .await?;
         tx.commit().await?;
+        crash_point!("added");
         Ok(added.rows_affected() == 1)
     }
 
@@ -72,6 +73,8 @@ impl Store {
             user.as_str(),
             song.as_str()
         );
-        Ok(removed.execute(&self.pool).await?.rows_affected() == 1)
+        let removed = removed.execute(&self.pool).await?.rows_affected();
+        crash_point!("removed");
+        Ok(removed == 1)
     }
 }

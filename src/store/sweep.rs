@@ -33,6 +33,7 @@ impl Store {
         .rows_affected();
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("left_over_queued");
         Ok(enqueued)
     }
 
@@ -52,6 +53,7 @@ impl Store {
             let woken = woken.execute(&mut tx).await?.rows_affected();
             Channel::WorkQueue.send(&mut tx).await?;
             tx.commit().await?;
+            crash_point!("parked_woken");
             if woken < BATCH.unsigned_abs() {
                 return Ok(());
             }
@@ -81,6 +83,7 @@ impl Store {
             let woken = woken.execute(&mut tx).await?.rows_affected();
             Channel::WorkQueue.send(&mut tx).await?;
             tx.commit().await?;
+            crash_point!("held_woken");
             if woken < BATCH.unsigned_abs() {
                 return Ok(());
             }
@@ -161,6 +164,7 @@ impl Store {
         .rows_affected();
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
+        crash_point!("verifications_queued");
         Ok(enqueued)
     }
 

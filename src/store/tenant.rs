@@ -48,6 +48,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("bound");
         self.check_tenant(domain).await?;
         Ok(())
     }
@@ -79,6 +80,7 @@ impl Store {
                 BATCH
             );
             let changed = changed.fetch_all(&self.pool).await?;
+            crash_point!("holders_unadopted");
             assignments += changed.len() as u64;
             match changed.into_iter().last() {
                 Some(last) => after = (last.user_id, last.role),
@@ -105,6 +107,7 @@ impl Store {
         .await?;
         super::walk::want(&mut tx, None).await?;
         tx.commit().await?;
+        crash_point!("moved");
         Ok(TenantMove::Done(assignments))
     }
 }

@@ -53,6 +53,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("checkpoint");
         Ok(())
     }
 
@@ -61,6 +62,7 @@ impl Store {
         sqlx::query!("UPDATE log_deliveries SET last_at = greatest(last_at, now())")
             .execute(&self.pool)
             .await?;
+        crash_point!("delivered");
         Ok(())
     }
 
@@ -73,7 +75,9 @@ impl Store {
                RETURNING last_at"#,
             after.as_secs_f64()
         );
-        if let Some(since) = silent.fetch_optional(&self.pool).await? {
+        let silent = silent.fetch_optional(&self.pool).await?;
+        crash_point!("silent");
+        if let Some(since) = silent {
             return Ok(StreamHealth::Silent { since });
         }
         let again = sqlx::query_scalar!(
@@ -82,6 +86,7 @@ impl Store {
                RETURNING was.silent_since AS "since!""#
         );
         let again = again.fetch_optional(&self.pool).await?;
+        crash_point!("delivery_again");
         Ok(again.map_or(StreamHealth::Same, |since| StreamHealth::Again { since }))
     }
 }

@@ -28,6 +28,8 @@ impl Store {
         )
         .execute(&mut tx)
         .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        crash_point!("genre_chosen");
+        Ok(())
     }
 }

@@ -74,6 +74,7 @@ impl Store {
         let Some(row) = row.fetch_optional(&mut tx).await? else {
             want(&mut tx, None).await?;
             tx.commit().await?;
+            crash_point!("round_wanted");
             return Ok(None);
         };
         if row.rules != compare.fingerprint {
@@ -121,6 +122,7 @@ impl Store {
             Channel::WorkQueue.send(&mut tx).await?;
         }
         tx.commit().await?;
+        crash_point!("partition_walked");
         self.requeue_in_flight(in_flight).await?;
         Ok(Some(Partition {
             changed,
@@ -141,6 +143,7 @@ impl Store {
             )
             .execute(&self.pool)
             .await?;
+            crash_point!("in_flight_queued");
         }
         Ok(())
     }

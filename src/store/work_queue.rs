@@ -289,7 +289,9 @@ impl Store {
     pub async fn read_next(&self, user: &str) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         read_next(&mut tx, user, Priority::Verify).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        crash_point!("queued_to_read");
+        Ok(())
     }
 
     /// Time until the next user is due; `None` if none waits. Users enqueued by records alone count only with

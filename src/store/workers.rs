@@ -64,6 +64,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        crash_point!("alive");
         Ok(())
     }
 
@@ -72,6 +73,7 @@ impl Store {
         sqlx::query!("DELETE FROM workers WHERE worker_id = $1", id)
             .execute(&self.pool)
             .await?;
+        crash_point!("ended");
         Ok(())
     }
 

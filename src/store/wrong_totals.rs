@@ -86,6 +86,7 @@ impl Store {
         let users = self.enqueue_owners(&mut tx, users, rules).await?;
         acts::keep(&mut tx, act, &format!("sums of {users} users corrected")).await?;
         tx.commit().await?;
+        crash_point!("mended");
         Ok(true)
     }
 }

@@ -205,6 +205,7 @@ impl Run {
         }
         discovery::advance_file(&mut tx, *lines + read, unreadable).await?;
         tx.commit().await.map_err(StoreError::from)?;
+        crash_point!("batch_stored");
         *lines += read;
         Ok(())
     }

@@ -136,6 +136,7 @@ impl Run {
         let unreadable = i64::try_from(unreadable).unwrap_or(i64::MAX);
         discovery::advance(&mut tx, role, next.as_ref(), unreadable).await?;
         tx.commit().await.map_err(StoreError::from)?;
+        crash_point!("page_stored");
         Ok((next.map_or(Page::Last, Page::Next), new))
     }
 }

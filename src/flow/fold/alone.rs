@@ -104,6 +104,7 @@ impl Leadership<'_> {
         let stream = self.fold.source.stream();
         let start = fold_starts::begin(&mut tx, stream, hand.cursor.last_seq, self.fold.process).await?;
         tx.commit().await.map_err(StoreError::from)?;
+        crash_point!("begun");
         Ok(start)
     }
 
@@ -112,7 +113,9 @@ impl Leadership<'_> {
     pub(super) async fn end(&self, lock: &mut LockGuard) -> Result<(), StoreError> {
         let mut tx = lock.begin().await?;
         fold_starts::end(&mut tx, self.fold.source.stream(), self.fold.process).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        crash_point!("ended");
+        Ok(())
     }
 
     /// Waits until the other fold of this process is not searching: a process that ends then ends because of our
@@ -139,6 +142,7 @@ impl Leadership<'_> {
             let mut tx = hand.lock.begin().await?;
             fold_starts::alone(&mut tx, self.fold.source.stream(), seq).await?;
             tx.commit().await.map_err(StoreError::from)?;
+            crash_point!("marked");
             hand.progress.marked = Some(seq);
         }
         let keep = self.dedup_window(hand.cursor).is_some();
@@ -192,7 +196,9 @@ impl Leadership<'_> {
             if self.fold.source == Source::AppEvents {
                 replaced::buried(&mut tx, stored).await?;
             }
-            Ok(tx.commit().await.map_err(StoreError::from)?)
+            tx.commit().await.map_err(StoreError::from)?;
+            crash_point!("buried");
+            Ok(())
         };
         let written = tokio::time::timeout(COMMIT_TIMEOUT, write).await;
         let written = written.unwrap_or(Err(LeadershipError::CommitTimeout));

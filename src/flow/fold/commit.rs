@@ -128,6 +128,7 @@ impl Leadership<'_> {
             }
         };
         tx.commit().await.map_err(StoreError::from)?;
+        crash_point!("committed");
         (cursor.last_seq, cursor.last_stored_ns, cursor.last_hash) = (seq, stored_ns, last_hash);
         Ok(done)
     }

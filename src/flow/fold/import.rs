@@ -94,7 +94,9 @@ impl<'a> Count<'a> {
         if let Some(act) = last {
             imports::end(&mut tx, self.source, act).await?;
         }
-        Ok(tx.commit().await.map_err(StoreError::from)?)
+        tx.commit().await.map_err(StoreError::from)?;
+        crash_point!("lines_counted");
+        Ok(())
     }
 
     /// Adds to the playlists, and holds the roles of their owners.

@@ -95,6 +95,7 @@ impl Leadership<'_> {
                     return Err(LeadershipError::Refused);
                 }
                 tx.commit().await.map_err(StoreError::from)?;
+                crash_point!("loss_kept");
                 return Ok(LeadershipEnd::Stopped);
             }
             let StreamLoss { kind, detail } = loss;

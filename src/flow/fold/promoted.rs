@@ -116,6 +116,7 @@ async fn keep(store: &Store, window: Duration, messages: &[Message]) -> Result<u
     }
     event_ids::keep_counted(&mut tx, &kept_in, &payloads, &ids, &stored_ns).await?;
     tx.commit().await?;
+    crash_point!("ids_kept");
     Ok(ids.len() as u64)
 }
 

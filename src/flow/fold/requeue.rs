@@ -184,6 +184,7 @@ impl<'a> Requeue<'a> {
         };
         kept_letters::acted(&mut tx, act, outcome).await?;
         tx.commit().await?;
+        crash_point!("requeued");
         Ok(requeued)
     }
 

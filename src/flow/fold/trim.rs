@@ -109,6 +109,7 @@ impl Trim {
         // While a loss stands the operator may want to fold the remaining messages again.
         if self.fold.store.open_loss(stream).await?.is_none() && self.is_ours(&room, &known).await? {
             let removed = self.fold.bus.purge_before(stream, first).await?;
+            crash_point!("purged");
             self.fold.metrics.room.trimmed.of(Stream(stream)).inc_by(removed);
             info!(
                 stream,

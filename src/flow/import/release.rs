@@ -28,10 +28,12 @@ pub async fn release(
         if users.is_empty() {
             imports::released(&mut tx, source, act).await?;
             tx.commit().await?;
+            crash_point!("released");
             return Ok(released);
         }
         enqueue(&mut tx, asked, &users).await?;
         tx.commit().await?;
+        crash_point!("slice_released");
         released += users.len() as u64;
         report(released);
     }

@@ -169,6 +169,8 @@ impl PublishLines {
         for message in messages {
             delivery.send(message.clone()).await?;
         }
-        delivery.finish().await
+        let known = delivery.finish().await?;
+        crash_point!("delivered");
+        Ok(known)
     }
 }

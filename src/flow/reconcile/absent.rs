@@ -56,6 +56,7 @@ impl Attempt {
         {
             former_identities::keep(&mut tx, user).await?;
             tx.commit().await?;
+            crash_point!("former_links_kept");
         }
         Ok(())
     }
@@ -100,6 +101,7 @@ impl Attempt {
         let mut tx = self.context.store.begin().await?;
         leases::failed(&mut tx, claim, wait, failed, true).await?;
         tx.commit().await?;
+        crash_point!("primary_first");
         Ok(Completed::Done)
     }
 }

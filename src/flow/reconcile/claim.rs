@@ -159,7 +159,9 @@ async fn cannot_start(context: &Context, claim: &Claim, why: &StoreError) -> Res
     let mut tx = context.store.begin().await?;
     let (user, wait) = (claim.user.as_str(), base_delay(failures));
     leases::failed_to_start(&mut tx, user, wait, &why, DENIED_AT_MOST).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    crash_point!("not_started");
+    Ok(())
 }
 
 /// Ends attempts at once if our own records show that there is nothing to do. The other users stay claimed, with
@@ -194,6 +196,7 @@ async fn settle_unseen(
         .await?
         .into_iter();
     tx.commit().await.map_err(StoreError::from)?;
+    crash_point!("claimed");
     let mut ends = Vec::new();
     for settled in settled {
         ends.push(match settled {

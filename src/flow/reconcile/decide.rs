@@ -63,6 +63,7 @@ impl Attempt {
             Lease::Lost => return Ok(Decided::Nothing(Completed::Done)),
             Lease::Returned => {
                 tx.commit().await.map_err(StoreError::from)?;
+                crash_point!("given_back");
                 return Ok(Decided::Nothing(Completed::Requeued));
             }
         };
@@ -77,6 +78,7 @@ impl Attempt {
             // The account shows no list of ids, so the link stays as it is.
             leases::finish(&mut tx, &self.claim, generation, None).await?;
             tx.commit().await.map_err(StoreError::from)?;
+            crash_point!("link_stays");
             return Ok(Decided::Nothing(Completed::Done));
         }
         if evaluation.gone_at.is_some() {
@@ -94,6 +96,7 @@ impl Attempt {
                 keep(&mut tx, &self.claim, profile).await?;
                 leases::park(&mut tx, &self.claim, &why, None).await?;
                 tx.commit().await.map_err(StoreError::from)?;
+                crash_point!("parked");
                 self.report_races(&races);
                 return Ok(Decided::Nothing(Completed::Done));
             }
@@ -104,12 +107,14 @@ impl Attempt {
         if write.patch.is_empty() || !self.context.writes {
             let completed = self.record_attempt(&mut tx, &evaluation, &write, profile).await?;
             tx.commit().await.map_err(StoreError::from)?;
+            crash_point!("nothing_to_write");
             self.report_races(&write.races);
             return Ok(Decided::Nothing(completed));
         }
         self.prepare_write(&mut tx, observed, &mut write).await?;
         observed.in_time()?;
         tx.commit().await.map_err(StoreError::from)?;
+        crash_point!("decided");
         self.report_races(&write.races);
         // The response to the write counts as requested at this time.
         self.claim.asked_at = evaluation.now();
@@ -247,6 +252,7 @@ impl Attempt {
         let mut tx = context.store.begin().await?;
         self.permission.ask(context, &mut tx, &self.claim, change).await?;
         tx.commit().await?;
+        crash_point!("asked_late");
         self.permission.report_engaged(&context.brake);
         Ok(())
     }

@@ -31,6 +31,7 @@ impl Attempt {
         if known && self.is_braked(&mut tx).await? {
             leases::hold(&mut tx, claim, ours.generation, HeldBy::GoneBrake, None).await?;
             tx.commit().await?;
+            crash_point!("held");
             return Ok(Completed::Done);
         }
         self.close_open(&mut tx).await?;
@@ -44,6 +45,7 @@ impl Attempt {
         users::gone(&mut tx, user, claim.asked_at).await?;
         leases::finish(&mut tx, claim, ours.generation, None).await?;
         tx.commit().await?;
+        crash_point!("gone");
         if fresh {
             info!(
                 user.id = user,

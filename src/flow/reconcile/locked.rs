@@ -59,6 +59,8 @@ impl Context {
         );
         let mut tx = self.store.begin_bounded().await?;
         lease_ends::postpone(&mut tx, std::slice::from_ref(claim)).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        crash_point!("postponed");
+        Ok(())
     }
 }

@@ -71,6 +71,7 @@ impl Attempt {
         };
         leases::again(&mut tx, claim, wait, true, Some(&why)).await?;
         tx.commit().await?;
+        crash_point!("name_refused");
         error!(
             user.id = user,
             source = name_change.by.as_str(),

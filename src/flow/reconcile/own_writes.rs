@@ -64,7 +64,9 @@ pub(super) async fn refused(store: &Store, write: Option<Uuid>, error: &CallErro
     } else {
         profile_writes::refused(&mut tx, write).await?;
     }
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    crash_point!("refused");
+    Ok(())
 }
 
 /// The roles of a profile, with the time of the profile's last change. None if the profile has no such time.

@@ -39,7 +39,9 @@ pub(super) async fn pass_on(context: &Context, claim: &Claim, primary: &str) -> 
     enqueue_primary(context, claim, primary, claim.force_fetch).await?;
     let mut tx = context.store.begin_bounded().await?;
     leases::finish(&mut tx, claim, claim.generation, None).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    crash_point!("passed_on");
+    Ok(())
 }
 
 /// Makes the primary due, as urgent as the attempt at the linked id.
@@ -58,7 +60,9 @@ pub(super) async fn enqueue_primary(
     }];
     let mut tx = context.store.begin_bounded().await?;
     work_queue::enqueue(&mut tx, &mut entry).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    crash_point!("primary_queued");
+    Ok(())
 }
 
 impl Attempt {
@@ -163,6 +167,7 @@ impl Attempt {
             .collect();
         links::forget_totals(&mut tx, &touched).await?;
         tx.commit().await?;
+        crash_point!("relinked");
         for reason in announced {
             self.count_confirmed(reason.change());
         }

@@ -49,12 +49,14 @@ impl Attempt {
         if !noted {
             // The write is no longer known: the user was erased meanwhile.
             tx.commit().await?;
+            crash_point!("user_erased");
             return Ok(Completed::Done);
         }
         if ours.is_none() {
             // The write was done, but another attempt started meanwhile: an attempt after our write is needed.
             work_queue::read_next(&mut tx, user, Priority::Revoke).await?;
             tx.commit().await?;
+            crash_point!("written_late");
             warn!(
                 user.id = user,
                 "a write was done after another attempt had started; the user is queued again"
@@ -79,6 +81,7 @@ impl Attempt {
             .finish(&mut tx, write.generation, &evaluation, &write.braked)
             .await?;
         tx.commit().await?;
+        crash_point!("recorded");
         self.report_written(&write.patch);
         Ok(completed)
     }

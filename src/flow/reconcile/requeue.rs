@@ -177,6 +177,7 @@ impl Dispatcher {
             }
         }
         tx.commit().await?;
+        crash_point!("requeued");
         Ok(())
     }
 
@@ -205,7 +206,9 @@ impl Dispatcher {
             }
             Next::Done | Next::StagePaused { .. } => {}
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        crash_point!("not_started");
+        Ok(())
     }
 
     /// Requeues a user whose write was not sent in time, to be read again.
@@ -232,6 +235,7 @@ impl Dispatcher {
         let mut tx = self.context.store.begin().await?;
         leases::again(&mut tx, claim, after, true, Some(why)).await?;
         tx.commit().await?;
+        crash_point!("read_again");
         Ok(())
     }
 }

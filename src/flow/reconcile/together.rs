@@ -147,6 +147,7 @@ async fn try_decide(context: &Context, asked: &[Asked]) -> Result<Vec<Option<Box
         decisions::store(&mut tx, &stored).await?;
     }
     tx.commit().await?;
+    crash_point!("decided");
     Ok(decided)
 }
 
@@ -174,6 +175,7 @@ async fn try_record(context: &Context, written: &[Written]) -> Result<Vec<bool>,
         results::store(&mut tx, &recorded).await?;
     }
     tx.commit().await?;
+    crash_point!("recorded");
     Ok(written.iter().map(|one| noted.contains(&one.write)).collect())
 }
 

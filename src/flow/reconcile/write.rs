@@ -21,6 +21,7 @@ impl Attempt {
         let (body, user) = (write.patch.body(), &self.claim.user);
         let asked = Instant::now();
         let reply = self.context.writer.patch_user(user, &body, until).await;
+        crash_point!("written");
         self.context.took(asked, &reply);
         let after = match self.answered(CallKind::Write, reply) {
             Ok(after) => after,

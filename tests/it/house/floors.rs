@@ -11,15 +11,22 @@ use super::paths::read_paths;
 use super::text::{blank, files, words};
 use std::{fs, path::Path};
 
-const GROUND: &[&str] = &["clock", "config", "lifecycle", "metrics", "telemetry"];
+const GROUND: &[&str] = &[
+    "clock",
+    "config",
+    "crash_point",
+    "lifecycle",
+    "metrics",
+    "telemetry",
+];
 const ADAPTERS: &[&str] = &["auth0", "bus", "store"];
 
 /// What a part may use besides itself and `crates/domain`, which all parts of `src/` may use; `None` for a part that has no
 /// floor.
 fn may_use(part: &str) -> Option<Vec<&'static str>> {
     Some(match part {
-        "domain" | "fuzz" | "models" | "sandbox" | "clock" | "config" | "lifecycle" | "metrics"
-        | "telemetry" => {
+        "domain" | "fuzz" | "models" | "sandbox" | "clock" | "config" | "crash_point" | "lifecycle"
+        | "metrics" | "telemetry" => {
             vec![]
         }
         "auth0" | "bus" | "store" => GROUND.to_vec(),

@@ -3,6 +3,7 @@
 //! Owns checks that read files only. Must never start a server or a worker.
 
 mod circles;
+pub(crate) mod crash_points;
 mod english;
 mod files;
 mod floors;

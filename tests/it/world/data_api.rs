@@ -234,7 +234,19 @@ pub(crate) struct DataApi {
     pub(crate) rsa: SigningKey,
     pub(crate) worker: Worker,
     pub(crate) url: String,
+    /// The settings of that worker.
+    env: Vec<(String, String)>,
     http: reqwest::Client,
+}
+
+/// A worker with these settings that is connected to the bus, and its address.
+async fn listening(world: &World, env: &[(String, String)]) -> (Worker, String) {
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let worker = world.start_worker_with(&env).await;
+    let connected = async || worker.count("rolekeeper_bus_up").await == Some(1);
+    world.eventually("it is connected to the bus", connected).await;
+    let url = format!("http://{}", worker.address("LISTEN").await);
+    (worker, url)
 }
 
 impl DataApi {
@@ -261,10 +273,11 @@ impl DataApi {
             ("API_BURST", "100000"),
         ];
         all.extend(env);
-        let worker = world.start_worker_with(&all).await;
-        let connected = async || worker.count("rolekeeper_bus_up").await == Some(1);
-        world.eventually("it is connected to the bus", connected).await;
-        let url = format!("http://{}", worker.address("LISTEN").await);
+        let env = all
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let env: Vec<(String, String)> = env.collect();
+        let (worker, url) = listening(&world, &env).await;
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self {
             world,
@@ -272,8 +285,14 @@ impl DataApi {
             rsa,
             worker,
             url,
+            env,
             http,
         }
+    }
+
+    /// Starts the worker that listens again.
+    pub(crate) async fn start_again(&mut self) {
+        (self.worker, self.url) = listening(&self.world, &self.env).await;
     }
 
     /// The claims of a valid token.

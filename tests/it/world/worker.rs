@@ -117,6 +117,11 @@ impl Worker {
         self.process().signal(signal).expect("a signal to our own child");
     }
 
+    /// The test expects that it ends, at a moment that the test does not choose.
+    pub(crate) fn may_end(&self) {
+        self.0.may_end.store(true, Ordering::Relaxed);
+    }
+
     /// Waits for its end.
     pub(crate) async fn wait(&self, within: Duration) -> ExitStatus {
         self.0.may_end.store(true, Ordering::Relaxed);

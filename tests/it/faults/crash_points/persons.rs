@@ -1,0 +1,156 @@
+//! Accounts that are linked, deleted and unknown, and other clients.
+
+use serde_json::json;
+
+use super::run::{Place, kill_each};
+use crate::world::erasure::KEY;
+use crate::world::events::plays;
+use crate::world::oracle::ROLE;
+use crate::world::persons::app;
+use crate::world::races::{race, stream_logs};
+use crate::world::{World, user};
+
+/// Two accounts, each known; the second earns the role.
+async fn two_accounts(place: &Place, n: u32) -> (String, String) {
+    let world = &place.world;
+    let (primary, alias) = (user(&format!("p{n}")), format!("google-oauth2|{n}"));
+    world.seed_user(&primary, &["mentor"]);
+    world.seed_user(&alias, &[]);
+    for one in [&primary, &alias] {
+        world.tenant.login(one).expect("a login");
+    }
+    world.earn(&alias, &format!("pl_{n}")).await;
+    place.until(async || world.roles(&alias) == [ROLE]).await;
+    place.until(async || world.is_quiet().await).await;
+    (primary, alias)
+}
+
+#[tokio::test]
+async fn kills_while_accounts_are_linked() {
+    kill_each("a link", World::builder(), true, async |place: &Place, n| {
+        let (primary, alias) = two_accounts(place, n).await;
+        let world = &place.world;
+        world.tenant.link(app(), &primary, &alias).expect("a link");
+        place
+            .until(async || world.roles(&primary).contains(&ROLE.to_owned()))
+            .await;
+        place.until(async || world.is_quiet().await).await;
+        // A record names the linked id.
+        sqlx::query("INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ($1, 1, true)")
+            .bind(&alias)
+            .execute(&world.db)
+            .await
+            .expect("Postgres responds");
+    })
+    .await;
+}
+
+/// No record tells of the link; the linked id is unknown at Auth0.
+#[tokio::test]
+async fn kills_while_a_primary_is_searched() {
+    kill_each(
+        "an unknown link",
+        World::builder(),
+        true,
+        async |place: &Place, n| {
+            let (primary, alias) = two_accounts(place, n).await;
+            let world = &place.world;
+            world.tenant.silence(true);
+            world.tenant.link(app(), &primary, &alias).expect("a link");
+            world.tenant.silence(false);
+            world
+                .run_sql("UPDATE assignments SET verified_at = verified_at - interval '25 hours'")
+                .await;
+            place
+                .until(async || world.roles(&primary).contains(&ROLE.to_owned()))
+                .await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn kills_while_an_account_is_deleted() {
+    kill_each(
+        "a deleted account",
+        World::builder(),
+        true,
+        async |place: &Place, n| {
+            let (primary, alias) = two_accounts(place, n).await;
+            let world = &place.world;
+            world.tenant.link(app(), &primary, &alias).expect("a link");
+            place
+                .until(async || world.roles(&primary).contains(&ROLE.to_owned()))
+                .await;
+            place.until(async || world.is_quiet().await).await;
+            assert!(world.tenant.delete_user(&primary));
+            world
+                .publish(&plays(&format!("more-{n}"), &format!("pl_{n}"), 0..3))
+                .await;
+        },
+    )
+    .await;
+}
+
+/// The brake holds the deletion until the operator releases it.
+#[tokio::test]
+async fn kills_while_a_deletion_is_held() {
+    kill_each(
+        "a held deletion",
+        World::builder(),
+        true,
+        async |place: &Place, n| {
+            let (world, name) = (&place.world, format!("u{n}"));
+            world.played(&name, 100).await;
+            place.until(async || world.has(&name, ROLE)).await;
+            place.until(async || world.is_quiet().await).await;
+            world.run_sql("UPDATE gone_brake SET engaged_at = now()").await;
+            assert!(world.tenant.delete_user(&user(&name)));
+            place.until(async || false).await;
+            world.command(&["brake", "release", "gone"]).await;
+        },
+    )
+    .await;
+}
+
+/// Another client writes between our read and our write.
+#[tokio::test]
+async fn kills_while_a_record_is_confirmed() {
+    kill_each("a race", World::builder(), true, async |place: &Place, n| {
+        let world = &place.world;
+        let worker = world.worker();
+        place.until(async || worker.is_ready().await).await;
+        stream_logs(world).await;
+        race(world, &user(&format!("u{n}")), &["vip", "mentor"]).await;
+    })
+    .await;
+}
+
+/// The user signed up again, which no record says, before the days until the erasure had passed.
+#[tokio::test]
+async fn kills_while_a_deleted_user_is_found_again() {
+    let builder = World::builder()
+        .env("ERASURE_KEY", KEY)
+        .env("ERASE_AFTER_DELETION_D", 1);
+    kill_each(
+        "a deleted user who is back",
+        builder,
+        true,
+        async |place: &Place, n| {
+            let (world, name) = (&place.world, user(&format!("u{n}")));
+            world.played(&format!("u{n}"), 5).await;
+            world.tenant.login(&name).expect("a login");
+            place.until(async || world.is_quiet().await).await;
+            assert!(world.tenant.delete_user(&name));
+            let gone = "SELECT count(*) FROM users WHERE gone_since IS NOT NULL";
+            place.until(async || world.number(gone).await > Some(0)).await;
+            world.tenant.silence(true);
+            world.tenant.create_user(&name, json!({})).expect("a sign-up");
+            world.tenant.silence(false);
+            world
+                .run_sql("UPDATE users SET gone_since = gone_since - interval '31 days'")
+                .await;
+        },
+    )
+    .await;
+}

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Names in capitals that are no settings of rolekeeper: streams, labels of other programs, and their variables.
-const OTHERS: [&str; 31] = [
+const OTHERS: [&str; 33] = [
     "AF_INET",
     "AF_INET6",
     "AF_UNIX",
@@ -14,6 +14,8 @@ const OTHERS: [&str; 31] = [
     "CLAIM_CLIENTS",
     "CLAIM_NAMESPACE",
     "CLAIM_ROLES",
+    "FUZZ_CASES",
+    "FUZZ_SEED",
     "GF_ANALYTICS_REPORTING_ENABLED",
     "GF_SECURITY_ADMIN_PASSWORD__FILE",
     "NATS_APP_PASSWORD",

@@ -15,7 +15,7 @@ use crate::world::{Builder, Worker, World, poll, size, text};
 /// Longest wait of a story for its next step, and for the point.
 const STEP_WITHIN: Duration = Duration::from_secs(20);
 /// Longest time after a death until all is right again.
-const RIGHT_WITHIN: Duration = Duration::from_secs(60);
+const RIGHT_WITHIN: Duration = Duration::from_mins(1);
 /// Shortest time for which a worker is frozen: longer than a write may follow its read.
 const FROZEN: Duration = Duration::from_millis(2_500);
 /// Longest time to the end of a process that was killed, or is stopped.

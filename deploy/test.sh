@@ -5,14 +5,8 @@
 # SAMPLES_DIR, if set, names a folder of recorded tenant data that some tests read; they say so if it is not set.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
-# Builds read .sqlx; a part of its own checks it.
-export SQLX_OFFLINE=true
-# A missing program is a failure here, because this script just installed it.
-export CI=true
-# The tests run against the current nats-server, and a smoke part against the oldest supported one.
-export NATS_SERVER_BIN="$PWD/.tools/nats/bin/nats-server"
-export NATS_SERVER_OLDEST_BIN="$PWD/.tools/nats-oldest/bin/nats-server"
+# shellcheck source=scripts/test-env.sh
+. scripts/test-env.sh
 
 # A test that hangs must not block the machine: the longest known run is far shorter.
 TEST_LIMIT=45m

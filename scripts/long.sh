@@ -9,11 +9,8 @@
 # Each test has its own oracle; seeds, order and timing differ from round to round.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
-export SQLX_OFFLINE=true
-export CI=true
-export NATS_SERVER_BIN="$PWD/.tools/nats/bin/nats-server"
-export NATS_SERVER_OLDEST_BIN="$PWD/.tools/nats-oldest/bin/nats-server"
+# shellcheck source=scripts/test-env.sh
+. scripts/test-env.sh
 # Tests with a larger size use it.
 export LONG_TESTS=1
 

@@ -6,11 +6,8 @@
 #   scripts/sabotage.sh [NAME…]    all of tests/sabotage/*.patch, or those named
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-export PATH="$PWD/.tools/bin:$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin"
-export SQLX_OFFLINE=true
-export CI=true
-export NATS_SERVER_BIN="$PWD/.tools/nats/bin/nats-server"
-export NATS_SERVER_OLDEST_BIN="$PWD/.tools/nats-oldest/bin/nats-server"
+# shellcheck source=scripts/test-env.sh
+. scripts/test-env.sh
 
 # A test that waits for ever must not block the machine.
 TEST_LIMIT=10m

@@ -46,14 +46,5 @@ fn main() -> anyhow::Result<ExitCode> {
     if std::env::args().nth(1).as_deref() == Some(peer::RUST_PEER) {
         return rust_peer::run().map(|()| ExitCode::SUCCESS);
     }
-    if entry::is_asked_for("pipe") {
-        bench()
-    } else {
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-#[tokio::main]
-async fn bench() -> anyhow::Result<ExitCode> {
-    run::all(clap::Parser::parse()).await
+    entry::run("pipe", async || run::all(clap::Parser::parse()).await)
 }

@@ -20,14 +20,5 @@ mod world;
 use std::process::ExitCode;
 
 fn main() -> anyhow::Result<ExitCode> {
-    if entry::is_asked_for("scale") {
-        bench()
-    } else {
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-#[tokio::main]
-async fn bench() -> anyhow::Result<ExitCode> {
-    run::all(clap::Parser::parse()).await
+    entry::run("scale", async || run::all(clap::Parser::parse()).await)
 }

@@ -129,11 +129,9 @@ mod tests {
         const LONGEST: Duration = Duration::from_hours(24);
         rolekeeper_fuzz::fuzz("rate_headers", |lines| {
             let mut headers = HeaderMap::new();
-            for line in lines.split(|byte| *byte == b'\n') {
-                let mut parts = line.splitn(2, |byte| *byte == b':');
-                let name = parts.next().and_then(|name| HeaderName::from_bytes(name).ok());
-                let value = parts.next().and_then(|value| HeaderValue::from_bytes(value).ok());
-                headers.extend(name.zip(value));
+            for (name, value) in rolekeeper_fuzz::header_lines(lines) {
+                let (name, value) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value));
+                headers.extend(name.ok().zip(value.ok()));
             }
             let (seen, now) = (read(&headers), Duration::from_secs(1));
             let sent = sent_at(&headers).map_or(0, OffsetDateTime::unix_timestamp);

@@ -294,11 +294,9 @@ mod tests {
     fn fuzz_headers_of_deliveries() {
         fuzz("delivery_headers", |lines| {
             let mut headers = HeaderMap::new();
-            for line in lines.split(|byte| *byte == b'\n') {
-                let mut parts = line.splitn(2, |byte| *byte == b':');
-                let name = parts.next().and_then(|name| HeaderName::from_bytes(name).ok());
-                let value = parts.next().and_then(|value| HeaderValue::from_bytes(value).ok());
-                headers.extend(name.zip(value));
+            for (name, value) in rolekeeper_fuzz::header_lines(lines) {
+                let (name, value) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value));
+                headers.extend(name.ok().zip(value.ok()));
             }
             assert!(is_known_encoding(&headers) || !is_packed(&headers));
             if let Some(sent) = headers.get(header::AUTHORIZATION) {

@@ -165,9 +165,7 @@ impl Locked {
         unseen: i64,
     ) -> Result<i64, StoreError> {
         // A plan made without the start of the window would read the whole audit.
-        sqlx::query!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS plans")
-            .fetch_one(&mut *tx)
-            .await?;
+        tx.plan_each_time().await?;
         let counted = sqlx::query!(
             r#"-- Materialized, or the limit below makes the planner read the audit by user.
                WITH decided AS MATERIALIZED (

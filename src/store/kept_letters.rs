@@ -157,9 +157,7 @@ impl Store {
     ) -> Result<Vec<Letter>, StoreError> {
         let mut tx = self.begin_to_read().await?;
         // A kept plan, for any filter, would read the handled letters too.
-        sqlx::query!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS plans")
-            .fetch_one(&mut tx)
-            .await?;
+        tx.plan_each_time().await?;
         let rows = sqlx::query_as!(
             Row,
             "SELECT stream, stream_seq, stored_at, subject, reason, detail, headers, payload, size_bytes, kept_at, kept_by, handled, handled_at

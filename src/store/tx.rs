@@ -75,6 +75,14 @@ impl<'c> Tx<'c> {
         self.begin_with(LOOK_UPS.into_iter().chain([LOCKS])).await
     }
 
+    /// Until the transaction ends, statements are planned for their arguments each time.
+    pub(super) async fn plan_each_time(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::query!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS plans")
+            .fetch_one(self)
+            .await?;
+        Ok(())
+    }
+
     /// Begins a transaction with settings, in one message.
     async fn begin_with(
         mut self,

@@ -11,3 +11,12 @@ mod run;
 
 pub use bounds::Memory;
 pub use run::{fuzz, fuzz_within};
+
+/// The lines `name:value` of an input, for a parser of headers; lines without a colon are left out.
+pub fn header_lines(input: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let lines = input.split(|byte| *byte == b'\n');
+    lines.filter_map(|line| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        Some((&line[..colon], &line[colon + 1..]))
+    })
+}

@@ -29,6 +29,12 @@ pub(super) async fn holder(place: &Place, name: &str) {
     place.until(async || place.world.has(name, ROLE)).await;
 }
 
+/// The same, and nothing is left to do.
+pub(super) async fn settled_holder(place: &Place, name: &str) {
+    holder(place, name).await;
+    place.until(async || place.world.is_quiet().await).await;
+}
+
 /// The count must flap while the profile is read, so several users try.
 #[tokio::test]
 async fn kills_while_a_count_flaps() {
@@ -93,8 +99,7 @@ async fn kills_while_a_removed_role_is_restored() {
         true,
         async |place: &Place, n| {
             let (world, name) = (&place.world, format!("u{n}"));
-            holder(place, &name).await;
-            place.until(async || world.is_quiet().await).await;
+            settled_holder(place, &name).await;
             let without = json!({"app_metadata": {"roles": ["mentor"]}});
             world
                 .tenant

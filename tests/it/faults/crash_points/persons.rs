@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::attempts::settled_holder;
 use super::run::{Place, kill_each};
 use crate::world::erasure::KEY;
 use crate::world::events::plays;
@@ -25,16 +26,23 @@ async fn two_accounts(place: &Place, n: u32) -> (String, String) {
     (primary, alias)
 }
 
+/// The same, linked: the primary holds the role.
+async fn linked(place: &Place, n: u32) -> (String, String) {
+    let (primary, alias) = two_accounts(place, n).await;
+    let world = &place.world;
+    world.tenant.link(app(), &primary, &alias).expect("a link");
+    place
+        .until(async || world.roles(&primary).contains(&ROLE.to_owned()))
+        .await;
+    place.until(async || world.is_quiet().await).await;
+    (primary, alias)
+}
+
 #[tokio::test]
 async fn kills_while_accounts_are_linked() {
     kill_each("a link", World::builder(), true, async |place: &Place, n| {
-        let (primary, alias) = two_accounts(place, n).await;
+        let (_, alias) = linked(place, n).await;
         let world = &place.world;
-        world.tenant.link(app(), &primary, &alias).expect("a link");
-        place
-            .until(async || world.roles(&primary).contains(&ROLE.to_owned()))
-            .await;
-        place.until(async || world.is_quiet().await).await;
         // A record names the linked id.
         sqlx::query("INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ($1, 1, true)")
             .bind(&alias)
@@ -76,13 +84,8 @@ async fn kills_while_an_account_is_deleted() {
         World::builder(),
         true,
         async |place: &Place, n| {
-            let (primary, alias) = two_accounts(place, n).await;
+            let (primary, _) = linked(place, n).await;
             let world = &place.world;
-            world.tenant.link(app(), &primary, &alias).expect("a link");
-            place
-                .until(async || world.roles(&primary).contains(&ROLE.to_owned()))
-                .await;
-            place.until(async || world.is_quiet().await).await;
             assert!(world.tenant.delete_user(&primary));
             world
                 .publish(&plays(&format!("more-{n}"), &format!("pl_{n}"), 0..3))
@@ -101,9 +104,7 @@ async fn kills_while_a_deletion_is_held() {
         true,
         async |place: &Place, n| {
             let (world, name) = (&place.world, format!("u{n}"));
-            world.played(&name, 100).await;
-            place.until(async || world.has(&name, ROLE)).await;
-            place.until(async || world.is_quiet().await).await;
+            settled_holder(place, &name).await;
             world.run_sql("UPDATE gone_brake SET engaged_at = now()").await;
             assert!(world.tenant.delete_user(&user(&name)));
             place.until(async || false).await;

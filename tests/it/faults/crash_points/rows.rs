@@ -5,7 +5,7 @@ use std::time::Duration;
 use rolekeeper_sandbox::tenant::Endpoint::ReadUser;
 use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 
-use super::attempts::{SLOW, holder, in_flight};
+use super::attempts::{SLOW, in_flight, settled_holder};
 use super::run::{Place, kill_each};
 use crate::world::events::saved;
 use crate::world::{World, user};
@@ -39,8 +39,7 @@ async fn kills_while_rows_are_locked() {
         true,
         async |place: &Place, n| {
             let (world, name) = (&place.world, format!("u{n}"));
-            holder(place, &name).await;
-            place.until(async || world.is_quiet().await).await;
+            settled_holder(place, &name).await;
             let call = CallMatch::to(ReadUser).user(user(&name));
             world.tenant.fault_once(call, Fault::DelayedAnswer(SLOW));
             world.run_sql("UPDATE assignments SET verified_at = NULL").await;
@@ -123,8 +122,7 @@ async fn kills_while_users_are_given_back() {
 async fn kills_while_an_unknown_write_is_followed_up() {
     kill_each("an unknown write", World::builder(), true, async |place: &Place, n| {
         let (world, name) = (&place.world, format!("u{n}"));
-        holder(place, &name).await;
-        place.until(async || world.is_quiet().await).await;
+        settled_holder(place, &name).await;
         let unknown = "UPDATE profile_writes SET completed_at = NULL, followed_up_at = NULL, attempted_at = attempted_at - interval '1 minute'";
         world.run_sql(unknown).await;
     })

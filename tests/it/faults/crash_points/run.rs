@@ -129,13 +129,21 @@ impl Place {
         wrong
     }
 
-    /// Kills a worker at the point while `act` goes on; returns what was wrong then.
-    pub(super) async fn kill(&self, point: &str, act: impl AsyncFnOnce()) -> Vec<String> {
-        self.arm(point, "kill");
+    /// Whether a process reaches the point, with this order, while `act` goes on or soon after.
+    async fn passes(&self, point: &str, order: &str, act: impl AsyncFnOnce()) -> bool {
+        self.arm(point, order);
         act().await;
         self.until(async || false).await;
-        if !self.reached() {
+        let reached = self.reached();
+        if !reached {
             self.orders.withdraw();
+        }
+        reached
+    }
+
+    /// Kills a worker at the point while `act` goes on; returns what was wrong then.
+    pub(super) async fn kill(&self, point: &str, act: impl AsyncFnOnce()) -> Vec<String> {
+        if !self.passes(point, "kill", act).await {
             return vec!["not reached".to_owned()];
         }
         self.world.worker().wait(ENDS_WITHIN).await;
@@ -146,11 +154,7 @@ impl Place {
     /// Freezes a worker at the point while `act` goes on. Another one takes over and does what is left; then the first continues.
     /// Returns what was wrong then.
     async fn freeze(&self, point: &str, act: impl AsyncFnOnce()) -> Vec<String> {
-        self.arm(point, "stop");
-        act().await;
-        self.until(async || false).await;
-        if !self.reached() {
-            self.orders.withdraw();
+        if !self.passes(point, "stop", act).await {
             return vec!["not reached".to_owned()];
         }
         let (frozen, since) = (self.world.worker(), Instant::now());

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::attempts::holder;
+use super::attempts::{holder, settled_holder};
 use super::run::{Place, kill_each};
 use crate::world::events::saved;
 use crate::world::oracle::ROLE;
@@ -54,8 +54,7 @@ async fn kills_while_forgotten_changes_are_found() {
         false,
         async |place: &Place, n| {
             let name = format!("u{n}");
-            holder(place, &name).await;
-            place.until(async || place.world.is_quiet().await).await;
+            settled_holder(place, &name).await;
             let change = format!("018f0000-0000-7000-8000-0000000000{n:02}");
             let other = user(&format!("w{n}"));
             place.world.seed_user(&other, &["mentor"]);

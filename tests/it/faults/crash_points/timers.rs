@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::attempts::settled_holder;
 use super::run::{Place, kill_each};
 use crate::world::events::{large, plays};
-use crate::world::oracle::ROLE;
 use crate::world::{APP_EVENTS, World};
 
 #[tokio::test]
@@ -45,9 +45,7 @@ async fn kills_while_a_changed_round_meets_an_attempt() {
         true,
         async |place: &Place, n| {
             let (world, name) = (&place.world, format!("u{n}"));
-            world.played(&name, 100).await;
-            place.until(async || world.has(&name, ROLE)).await;
-            place.until(async || world.is_quiet().await).await;
+            settled_holder(place, &name).await;
             let claimed = "INSERT INTO work_queue (user_id, priority, lease, lease_until)
             SELECT user_id, 1, gen_random_uuid(), now() + interval '1 minute' FROM assignments;
             UPDATE walk SET changed = true, position = ''";

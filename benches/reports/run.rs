@@ -101,7 +101,7 @@ async fn plan(table: &mut Table, world: &World, sizes: &Sizes, users: u32) -> Re
     let rules = world.rules(PLANNED_AT)?;
     let (mut times, mut peaks) = (vec![], vec![]);
     for _ in 0..sizes.rounds {
-        let done = commands::run(&["rules", "plan", &rules, "--json"], &world.settings).await?;
+        let done = commands::run(&["rules", "plan", &rules, "--json", "--all"], &world.settings).await?;
         let planned = done
             .output
             .split(|byte| *byte == b'\n')

@@ -20,6 +20,8 @@ const RENEW_EVERY: time::Duration = time::Duration::hours(1);
 const OLDEST: time::Duration = time::Duration::days(7);
 /// Time in one round of trimming after which no further base is made.
 const BUDGET: Duration = Duration::from_secs(2);
+/// Messages that wait to be folded from which on one base is made in a round: the copies would take the place of the fold's writes.
+const BEHIND: u64 = 10_000;
 /// Free share of the stream's room below which bases no longer hold messages that may be removed.
 const SCARCE: f64 = 0.05;
 
@@ -32,6 +34,8 @@ pub(super) struct Wanted {
     pub(super) left: Option<f64>,
     /// Sequence of the cursor.
     pub(super) cursor: i64,
+    /// Messages that wait to be folded.
+    pub(super) waiting: u64,
 }
 
 /// Makes the bases that are due, and returns the first message that must stay for the oldest one.
@@ -45,7 +49,7 @@ pub(super) async fn renew(fold: &Fold, wanted: Wanted) -> Result<u64, StoreError
     let began = Instant::now();
     let mut bases = fold.store.bases().await?;
     let mut made = 0;
-    while began.elapsed() < BUDGET
+    while (made == 0 || (began.elapsed() < BUDGET && wanted.waiting < BEHIND))
         && let Some(partition) = due(&bases, &wanted, clock::now())
     {
         if fold.store.open_loss(fold.source.stream()).await?.is_some() {
@@ -133,6 +137,7 @@ mod tests {
             first,
             left: None,
             cursor: 1_000,
+            waiting: 0,
         };
         let mut lacking = bases(5);
         lacking.remove(7);

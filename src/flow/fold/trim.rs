@@ -99,6 +99,7 @@ impl Trim {
             first: seen.first_to_stay().filter(|_| !room.state.denies_purge),
             left: seen.left(),
             cursor: known.cursor.last_seq,
+            waiting: seen.last_seq.saturating_sub(seen.cursor),
         };
         let for_bases = bases::renew(&self.fold, wanted).await?;
         self.forget_replaced(&room).await?;

@@ -106,6 +106,29 @@ async fn a_base_that_cannot_be_replaced_refuses_no_publisher() {
     world.settled().await;
 }
 
+/// The copies would take the place of the fold's writes.
+#[tokio::test]
+async fn a_fold_that_is_behind_waits_for_one_base_a_round() {
+    let world = world().workers(0).env("TRIM_FLOOR", "15s").start().await;
+    let plays = plays("late", "pl_1", 0..12_000);
+    for some in plays.chunks(1_000) {
+        world.publish(some).await;
+    }
+    let mut other = world.db.begin().await.unwrap();
+    let lock = sqlx::raw_sql("LOCK TABLE playlists IN SHARE MODE");
+    lock.execute(&mut *other).await.unwrap();
+    world.start_worker().await;
+    let bases = async || world.number("SELECT count(*) FROM playlist_bases").await >= Some(3);
+    world.eventually("three bases are made", bases).await;
+    let shortest = "SELECT (1000 * min(gap))::bigint FROM (
+            SELECT extract(epoch FROM made_at - lag(made_at) OVER (ORDER BY made_at)) AS gap FROM playlist_bases) AS gaps";
+    let shortest = world.number(shortest).await.expect("several bases");
+    assert!(shortest > 900, "{shortest} ms between two bases");
+    other.commit().await.unwrap();
+    world.settled().await;
+    world.based().await;
+}
+
 #[tokio::test]
 async fn a_cursor_that_the_operator_set_ends_all_bases() {
     let world = world().start().await;

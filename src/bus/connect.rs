@@ -21,6 +21,10 @@ use crate::config::{BusConfig, NatsLogin, NatsProof, NatsTls};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Delay between two attempts to connect; short, because the next server of a cluster may accept at once.
 const RECONNECT_DELAY: Duration = Duration::from_millis(250);
+/// Interval of the pings while nothing arrives. The third one without a response ends the connection: a server or a network that went
+/// silent is left within 15 s, for another server of the cluster. The client's own interval of a minute would block the webhook for
+/// three, longer than Auth0 retries a delivery.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// Most publishes in flight at once. The client waits without limit above that, so `publish` stays well below.
 const MAX_ACKS_IN_FLIGHT: usize = 4_000;
 
@@ -40,6 +44,7 @@ impl Bus {
             .custom_inbox_prefix(&config.inbox_prefix)
             .retry_on_initial_connect()
             .request_timeout(Some(REQUEST_TIMEOUT))
+            .ping_interval(PING_INTERVAL)
             .reconnect_delay_callback(move |_| {
                 if tried.swap(true, Ordering::Relaxed) {
                     RECONNECT_DELAY

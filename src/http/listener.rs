@@ -30,6 +30,10 @@ use super::stream::Watched;
 /// Delay after the system refused a connection, for example because no file descriptor is free.
 const REFUSED_DELAY: Duration = Duration::from_millis(200);
 
+/// Largest header of a request, and most bytes that are read at once. Every client may fill it without a token, on each connection: all
+/// of them together take 32 MiB. The largest access token has 16 KiB.
+const MAX_HEADER_BYTES: usize = 32 << 10;
+
 /// State that all connections of a listener share.
 #[derive(Clone)]
 struct Shared {
@@ -89,6 +93,7 @@ impl Shared {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(None)
+            .max_buf_size(MAX_HEADER_BYTES)
             .serve_connection(stream, service);
         tokio::pin!(connection);
         let mut stopped = None;

@@ -1,10 +1,14 @@
 //! The behaviour of the fold while NATS is away or drops connections.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt as _;
 
 use crate::world::events::{Sent, play, plays, saved};
-use crate::world::{APP_EVENTS, World};
+use crate::world::{APP_EVENTS, LOG_TOKEN, World};
 
+/// Time until a connection without a response is replaced, and a response that was waited for on it.
+const LEFT_WITHIN: Duration = Duration::from_secs(20);
 const RESTARTS: &str = "rolekeeper_reader_restarts_total{stream=\"APP_EVENTS\"}";
 
 /// Ann's playlist is saved and played 150 times, in `parts` parts.
@@ -34,12 +38,7 @@ async fn a_worker_waits_for_a_bus_that_is_not_there_yet() {
     assert_eq!(says("/healthz").await, Some(200));
     assert_eq!(worker.count("rolekeeper_bus_up").await, Some(0));
     // The response to a log stream meanwhile: send it again.
-    assert_eq!(
-        worker
-            .post_logs(crate::world::LOG_TOKEN, "{\"type\":\"s\"}")
-            .await,
-        Some(503)
-    );
+    assert_eq!(worker.post_logs(LOG_TOKEN, "{\"type\":\"s\"}").await, Some(503));
 
     world.nats.lock().await.start_again().await.unwrap();
     world
@@ -104,6 +103,28 @@ async fn connections_to_the_bus_may_be_cut_in_waves() {
     world.publish(&plays("late", "pl_1", 0..10)).await;
     world.nats_proxy().restore();
     world.settled().await;
+}
+
+/// The connections to the bus go silent, as after the loss of its host; new ones pass.
+#[tokio::test]
+async fn a_silent_bus_is_left_within_20_s() {
+    let world = World::builder().nats_proxy().start().await;
+    world.seed_user("auth0|ann", &[]);
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    world.settled().await;
+    let worker = world.worker();
+    world.nats_proxy().go_silent();
+    world.publish(&plays("a", "pl_1", 0..100)).await;
+    let record = r#"{"log_id":"l1","type":"s"}"#;
+    world
+        .eventually_within(LEFT_WITHIN, "the webhook stores records", async || {
+            worker.post_logs(LOG_TOKEN, record).await == Some(200)
+        })
+        .await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    let announced = "SELECT count(*) FROM role_changes WHERE announced_at IS NOT NULL";
+    world.count_is("the change is announced", announced, 1).await;
 }
 
 /// F7.

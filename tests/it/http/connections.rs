@@ -68,6 +68,26 @@ async fn f54_silent_connections_stop_nothing_else() {
     assert_eq!(ended.kind(), std::io::ErrorKind::UnexpectedEof);
 }
 
+/// No token is needed for a header.
+#[tokio::test]
+async fn headers_without_an_end_take_little_memory() {
+    let world = World::builder().listening().await;
+    let worker = world.worker();
+    let address = worker.address("LISTEN").await;
+    let header = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}", "x".repeat(400 << 10));
+    let clients = (0..size(800, 1_000)).map(async |_| {
+        let mut stream = TcpStream::connect(&address).await.expect("a connection");
+        // The worker may refuse the header before it is sent.
+        let _ = stream.write_all(header.as_bytes()).await;
+        stream
+    });
+    let open = futures_util::future::join_all(clients).await;
+    assert_eq!(worker.get("/healthz").await.map(|(status, _)| status), Some(200));
+    drop(open);
+    let peak = worker.peak_memory_mib();
+    assert!(peak < 128, "{peak} MiB");
+}
+
 #[tokio::test]
 async fn f43_clients_that_hang_up_end_no_handler_half_way() {
     let api = DataApi::start_in(World::builder().postgres_proxy(), &[]).await;

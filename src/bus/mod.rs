@@ -7,6 +7,7 @@ mod append;
 mod bulk;
 mod connect;
 mod consumer;
+mod delivery;
 mod fetch;
 mod names;
 mod partition;

@@ -2,12 +2,11 @@
 //!
 //! Owns that this happens on purpose only: a user is adopted only by name or with `--all-known`.
 
-use std::io::BufRead as _;
-
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::json;
 
+use super::id_file::without_mark;
 use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
@@ -103,18 +102,12 @@ async fn known(store: &Store, role: &str) -> Result<()> {
 }
 
 fn read(path: &str) -> Result<Vec<String>> {
-    let lines: Vec<String> = if path == "-" {
-        std::io::stdin().lock().lines().collect::<std::io::Result<_>>()?
+    let text = if path == "-" {
+        std::io::read_to_string(std::io::stdin())
     } else {
         std::fs::read_to_string(path)
-            .with_context(|| format!("--users-file {path}"))?
-            .lines()
-            .map(str::to_owned)
-            .collect()
     };
-    Ok(lines
-        .into_iter()
-        .map(|line| line.trim().to_owned())
-        .filter(|line| !line.is_empty())
-        .collect())
+    let text = text.with_context(|| format!("--users-file {path}"))?;
+    let lines = without_mark(&text).lines().map(str::trim);
+    Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }

@@ -52,11 +52,16 @@ impl Tenant {
 }
 
 /// As [`id`], for a command that removes data wherever the id is named: Auth0's ids have a provider, and a shell takes what follows an
-/// unquoted `|` for another command.
+/// unquoted `|` for another command. A quote or an invisible character before the provider, as some programs write them into files,
+/// makes the id of a user whom Auth0 does not know: a request to erase the right user would seem done.
 pub(super) fn whole_id(user: &str) -> Result<UserId<'static>> {
     let id = id(user)?;
+    let of_provider = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let whole = id.as_str().split_once('|');
-    if whole.is_some_and(|(provider, id)| !provider.is_empty() && !id.is_empty()) {
+    let is_whole = |(provider, id): (&str, &str)| {
+        !provider.is_empty() && provider.bytes().all(of_provider) && !id.is_empty()
+    };
+    if whole.is_some_and(is_whole) {
         return Ok(id);
     }
     Err(anyhow!(

@@ -11,7 +11,7 @@ use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use crate::flow::brakes::brakes;
-use crate::store::{Store, Way};
+use crate::store::{BrakeEngaged, Store, Way};
 use rolekeeper_domain::explanation::moment;
 use rolekeeper_domain::plan::RoleChange;
 use rolekeeper_domain::view::brakes::{Brake, Brakes, Drain, Kind};
@@ -41,7 +41,7 @@ enum Action {
         #[command(flatten)]
         act: ActArgs,
     },
-    /// Hold all changes of one kind from now on, until they are released or dropped
+    /// Hold all changes of one kind from now on, until they are released or dropped; stops a release or drop that is under way
     Engage {
         /// The kind of changes
         #[arg(value_enum)]
@@ -140,12 +140,20 @@ async fn engage(store: &Store, changes: Engaged, act: &ActArgs) -> Result<()> {
         Engaged::Grants => (RoleChange::Granted, Kind::Grants.word()),
     };
     let act = act.act("brake engage", json!({"changes": what}));
-    if store.engage(change, &act).await? {
-        say!(
+    match store.engage(change, &act).await? {
+        BrakeEngaged::Now => say!(
             "{what}: engaged; all {what} are held until `rolekeeper brake release {what}`; attempts in flight may still write"
-        );
-    } else {
-        say!("{what}: engaged already");
+        ),
+        BrakeEngaged::Before => say!("{what}: engaged already"),
+        BrakeEngaged::Stays(stopped) => {
+            let (command, past) = stopped.words();
+            say!(
+                "{what}: engaged already, and stays so: the {command} by {}, begun at {}, is stopped; {} users {past} before stay so",
+                stopped.by,
+                moment(stopped.began_at),
+                stopped.users
+            );
+        }
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::output::say;
@@ -23,7 +24,7 @@ pub(super) struct ForgiveArgs {
     #[arg(long, conflicts_with = "playlists")]
     all: bool,
     /// The reason; stored with the act, see `rolekeeper acts`
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     why: String,
     #[command(flatten)]
     by: ByArgs,
@@ -42,11 +43,8 @@ pub(super) async fn run(args: ForgiveArgs) -> Result<()> {
     }
     let store = app::connect(&database.checked()?).await?;
     let named = (!all).then_some(playlists.as_slice());
-    let forgiven = store.forgive(named).await?;
     let act = by.act("forgive", json!({"all": all, "playlists": playlists}), Some(why));
-    store
-        .acted(&act, &format!("{forgiven} playlists were below 0"))
-        .await?;
+    let forgiven = store.forgive(named, &act).await?;
     say!("{forgiven} playlists were below 0 and are at 0 now");
     Ok(())
 }

@@ -16,7 +16,7 @@ pub(super) async fn for_each(file: &Path, act: impl AsyncFn(&str) -> Result<()>)
     let shown = file.display();
     let text = std::fs::read_to_string(file).with_context(|| format!("--file {shown}"))?;
     let (mut done, mut failed) = (0, 0);
-    for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+    for (number, line) in (1..).zip(without_mark(&text).lines().map(str::trim)) {
         if line.is_empty() {
             continue;
         }
@@ -40,6 +40,11 @@ pub(super) async fn for_each(file: &Path, act: impl AsyncFn(&str) -> Result<()>)
     }
     say!("{shown}: lines done: {done}");
     Ok(())
+}
+
+/// The text without the byte order mark with which some programs begin a file: in the first id it would be invisible.
+pub(super) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Whether the error concerns more than one user.

@@ -4,6 +4,7 @@
 //! as if it held for all workers.
 
 use anyhow::{Context as _, Result};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -31,7 +32,7 @@ enum Action {
         /// The new value: `on` or `off` for `writes`, else a number
         value: String,
         /// The reason; stored with the change
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
         why: String,
         #[command(flatten)]
         by: ByArgs,

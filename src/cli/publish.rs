@@ -130,6 +130,7 @@ async fn all_checked(kept: Kept, from: u64, stop: &CancellationToken) -> Result<
 fn ended(sent: &Sent, end: &End, from: u64) -> ExitCode {
     say!("{}", stored(sent));
     let why = match end {
+        End::Done if sent.bad > 0 && sent.lines == 0 => return ExitCode::FAILURE,
         End::Done if sent.bad > 0 => return ExitCode::from(SOME_NOT_SENT),
         End::Done => return ExitCode::SUCCESS,
         End::NoLine => {

@@ -115,8 +115,8 @@ impl Undo {
             "apply" => bail!("act {number} enqueued the users of a plan: name the plan file, or the act that put its rules in force"),
             "rules apply" => bail!("act {number}: the rules before it are not stored: an earlier release put them in force"),
             command => bail!(
-                "act {number} is {} {changes}: only changes of rules and releases of the brakes on grants and revokes can be undone",
-                plain(command)
+                "act {number} is {}: only changes of rules and releases of the brakes on grants and revokes can be undone",
+                plain(format!("{command} {changes}").trim_end())
             ),
         }
     }

@@ -100,6 +100,7 @@ impl Recounter<'_> {
             before,
             now,
             replaced,
+            letters,
             ..
         } = stored;
         let mut recount = Recount::default();
@@ -129,7 +130,10 @@ impl Recounter<'_> {
         let read = async {
             while let Some(batch) = kept.next().await? {
                 for message in &batch {
+                    let micros = i128::from(message.stored_ns.div_euclid(1_000));
+                    let is_letter = letters.get(&message.seq) == Some(&micros);
                     let deletes = replaced.get(&message.seq).copied();
+                    let deletes = if is_letter { Some(false) } else { deletes };
                     messages += u64::from(take(&mut recount, message, (partition, deletes)));
                 }
             }

@@ -151,6 +151,16 @@ pub(super) async fn end(tx: &mut Tx<'_>, release: &Release) -> Result<bool, Stor
     Ok(ended.execute(&mut *tx).await?.rows_affected() == 1)
 }
 
+/// Stops the one that is under way, or was interrupted, and returns it: the command that makes it commits no more.
+pub(super) async fn stop(tx: &mut Tx<'_>, held: HeldKind) -> Result<Option<UnderWay>, StoreError> {
+    let stopped = sqlx::query_as!(
+        UnderWay,
+        r#"DELETE FROM brake_releases WHERE change = $1 RETURNING is_drop AS "drop", acted_by AS by, began_at, moved_at, users"#,
+        held.as_str()
+    );
+    Ok(stopped.fetch_optional(&mut *tx).await?)
+}
+
 impl Store {
     /// The release or drop of this kind that is under way, or was interrupted.
     pub async fn release_under_way(&self, held: HeldKind) -> Result<Option<UnderWay>, StoreError> {

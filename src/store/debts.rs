@@ -3,7 +3,8 @@
 //! Owns finding them and setting them to 0. Must never change a count that is shown: one below 0 is shown as 0.
 
 use super::playlists::partitions;
-use super::{Store, StoreError, Tx, bases};
+use super::{Store, StoreError, Tx, acts, bases};
+use rolekeeper_domain::act::Act;
 
 /// Playlists handled in one transaction.
 const BATCH: i64 = 10_000;
@@ -19,11 +20,19 @@ pub async fn below_zero(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<i64, Stor
 
 impl Store {
     /// Sets to 0 the counts below 0 of these playlists, or of all if none are named; returns the number of changed
-    /// playlists. Works in batches, each in its own transaction.
-    pub async fn forgive(&self, playlists: Option<&[String]>) -> Result<u64, StoreError> {
-        if let Some(playlists) = playlists {
-            return self.forgive_some(playlists).await;
+    /// playlists. Works in batches, each in its own transaction with its act; one that changes nothing has an act too.
+    pub async fn forgive(&self, playlists: Option<&[String]>, act: &Act) -> Result<u64, StoreError> {
+        let forgiven = match playlists {
+            Some(playlists) => self.forgive_some(playlists, act).await?,
+            None => self.forgive_all(act).await?,
+        };
+        if forgiven == 0 {
+            self.acted(act, &outcome(0)).await?;
         }
+        Ok(forgiven)
+    }
+
+    async fn forgive_all(&self, act: &Act) -> Result<u64, StoreError> {
         let (mut after, mut forgiven) = (String::new(), 0);
         loop {
             let batch = sqlx::query!(
@@ -38,12 +47,12 @@ impl Store {
             };
             after = last;
             if !batch.below.is_empty() {
-                forgiven += self.forgive_some(&batch.below).await?;
+                forgiven += self.forgive_some(&batch.below, act).await?;
             }
         }
     }
 
-    async fn forgive_some(&self, playlists: &[String]) -> Result<u64, StoreError> {
+    async fn forgive_some(&self, playlists: &[String], act: &Act) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let forgiven = sqlx::query!(
             "UPDATE playlists SET plays = 0 WHERE plays < 0 AND playlist_id IN (
@@ -54,9 +63,14 @@ impl Store {
         if forgiven > 0 {
             let ids: Vec<&str> = playlists.iter().map(String::as_str).collect();
             bases::forget(&mut tx, &partitions(&ids)).await?;
+            acts::keep(&mut tx, act, &outcome(forgiven)).await?;
         }
         tx.commit().await?;
         crash_point!("batch_forgiven");
         Ok(forgiven)
     }
+}
+
+fn outcome(forgiven: u64) -> String {
+    format!("{forgiven} playlists were below 0")
 }

@@ -156,7 +156,7 @@ pub use playlists::Counted;
 use pool::Pool;
 pub use profile_writes::{OwnRecord, OwnWrite};
 pub use races::ForeignWrite;
-pub use release::{Begun, Step};
+pub use release::{Begun, Engaged as BrakeEngaged, Step};
 pub use retention::Retained;
 use rolekeeper_domain::erasure::ErasureKey;
 pub use rolekeeper_domain::race::RaceOutcome;

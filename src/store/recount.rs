@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::{Base, Cursor, Store, StoreError, Tx, bases, history, playlists, replaced_events};
+use rolekeeper_domain::date::unix_micros;
 use rolekeeper_domain::replay::Life;
 use rolekeeper_domain::tally::Playlist;
 
@@ -21,6 +22,9 @@ pub struct Counted {
     pub now: Vec<(String, Life)>,
     /// Messages since the base that were counted otherwise than they read; true for those that deleted their playlist.
     pub replaced: HashMap<u64, bool>,
+    /// Dead letters since the base, with the time at which the stream stored each, Unix microseconds: an earlier release could not
+    /// read some that this one can, and another stream may have had their sequences.
+    pub letters: HashMap<u64, i128>,
 }
 
 /// A row of either table.
@@ -49,12 +53,14 @@ impl Store {
             before: Vec::new(),
             now: Vec::new(),
             replaced: HashMap::new(),
+            letters: HashMap::new(),
         };
         if let Some(base) = &stored.base {
             stored.before = before(&mut tx, partition).await?;
             stored.now = now(&mut tx, partition).await?;
             let range = (base.last_seq, cursor.last_seq);
             stored.replaced = replaced_events::between(&mut tx, (cursor.epoch, partition), range).await?;
+            stored.letters = letters(&mut tx, range).await?;
         }
         tx.commit().await?;
         Ok(Some(stored))
@@ -79,6 +85,20 @@ async fn now(tx: &mut Tx<'_>, partition: i16) -> Result<Vec<(String, Life)>, Sto
     );
     let rows = rows.fetch_all(&mut *tx).await?;
     rows.into_iter().map(Row::life).collect()
+}
+
+/// The dead letters after one sequence and up to another that were not folded later.
+async fn letters(tx: &mut Tx<'_>, (after, up_to): (i64, i64)) -> Result<HashMap<u64, i128>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT stream_seq, stored_at FROM dead_letters
+         WHERE stream = 'APP_EVENTS' AND stream_seq > $1 AND stream_seq <= $2 AND handled IS DISTINCT FROM 'folded'",
+        after,
+        up_to
+    );
+    let rows = rows.fetch_all(&mut *tx).await?.into_iter();
+    Ok(rows
+        .map(|row| (row.stream_seq.unsigned_abs(), unix_micros(row.stored_at)))
+        .collect())
 }
 
 /// Moves rows that another client stored with a wrong partition to that of their playlist; returns the playlists.

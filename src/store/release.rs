@@ -15,6 +15,7 @@ use super::{Channel, Store, StoreError, Tx, acts, brake_row, counters, gone, rem
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::held::HeldBy;
 use rolekeeper_domain::plan::RoleChange;
+use rolekeeper_domain::view::brakes::UnderWay;
 
 /// Progress of a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,17 @@ pub enum Begun {
     UnderWay,
 }
 
+/// Result of an engagement by an operator.
+#[derive(Debug)]
+pub enum Engaged {
+    /// The brake is engaged from now on.
+    Now,
+    /// It was engaged before, and nothing was about to end that.
+    Before,
+    /// It was engaged before, and stays so: this release or drop, which would have ended it, is stopped.
+    Stays(UnderWay),
+}
+
 /// Time since which a brake is engaged.
 async fn engaged_at(tx: &mut Tx<'_>, held: HeldKind) -> Result<Option<OffsetDateTime>, StoreError> {
     match held {
@@ -61,19 +73,28 @@ fn marks_of(held: HeldKind) -> Option<Vec<&'static str>> {
 }
 
 impl Store {
-    /// Engages the brake on one kind of changes by the operator's word. Returns false if it is engaged already.
-    pub async fn engage(&self, change: RoleChange, act: &Act) -> Result<bool, StoreError> {
+    /// Engages the brake on one kind of changes by the operator's word, and stops a release or drop of them.
+    pub async fn engage(&self, change: RoleChange, act: &Act) -> Result<Engaged, StoreError> {
         let mut tx = self.begin().await?;
-        let (engaged, _) = brake_row::lock(&mut tx, change.as_str(), Duration::ZERO).await?;
-        if engaged {
-            return Ok(false);
-        }
-        let holders = counters::holders(&mut tx, change).await?;
-        brake_row::engage(&mut tx, change.as_str(), 0, holders).await?;
-        acts::keep(&mut tx, act, "the brake is engaged").await?;
+        let (before, _) = brake_row::lock(&mut tx, change.as_str(), Duration::ZERO).await?;
+        let stopped = brake_releases::stop(&mut tx, HeldKind::Changes(change)).await?;
+        let (engaged, outcome) = match stopped.filter(|_| before) {
+            Some(stopped) => {
+                let (command, by) = (stopped.words().0, &stopped.by);
+                let outcome = format!("the brake stays engaged: the {command} by {by} is stopped");
+                (Engaged::Stays(stopped), outcome)
+            }
+            None if before => return Ok(Engaged::Before),
+            None => {
+                let holders = counters::holders(&mut tx, change).await?;
+                brake_row::engage(&mut tx, change.as_str(), 0, holders).await?;
+                (Engaged::Now, "the brake is engaged".to_owned())
+            }
+        };
+        acts::keep(&mut tx, act, &outcome).await?;
         tx.commit().await?;
         crash_point!("engaged");
-        Ok(true)
+        Ok(engaged)
     }
 
     /// Begins to release or drop the held changes of one kind, or continues where an interrupted command stopped. `None` if

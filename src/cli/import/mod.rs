@@ -100,7 +100,12 @@ async fn import_file(args: ImportArgs, stop: &CancellationToken) -> Result<ExitC
         checked,
         act,
     };
-    run.count(&kept, &name, stop).await?;
+    let counted = effect(&run.count(&kept, &name, stop).await?);
+    if output.is_json() {
+        remark!("{counted}");
+    } else {
+        say!("{counted}");
+    }
     run.shown(release, &output).await
 }
 
@@ -114,8 +119,8 @@ struct Run {
 }
 
 impl Run {
-    /// Counts the lines that are not counted yet, and says what all of them did.
-    async fn count(&self, kept: &Kept, name: &str, stop: &CancellationToken) -> Result<()> {
+    /// Counts the lines that are not counted yet; returns the effect of all of them.
+    async fn count(&self, kept: &Kept, name: &str, stop: &CancellationToken) -> Result<Effect> {
         let (store, source) = (&self.store, self.checked.source.as_str());
         store
             .begin_import(source, name, self.checked.last.cast_signed())
@@ -165,8 +170,7 @@ impl Run {
             })?;
         }
         let now = store.import(source).await?.context("the import is not noted")?;
-        say!("{}", effect(&now.effect));
-        Ok(())
+        Ok(now.effect)
     }
 
     /// Lets the roles change.

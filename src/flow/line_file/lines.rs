@@ -9,6 +9,9 @@ use rolekeeper_domain::event::MAX_EVENT_BYTES;
 /// Most bytes of a line that are kept: one more than an event may have, and the end of the line.
 const KEPT_BYTES: u64 = MAX_EVENT_BYTES as u64 + 3;
 
+/// The byte order mark with which some programs begin a file.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Reads lines.
 #[derive(Debug)]
 pub struct Lines<R> {
@@ -24,7 +27,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// The next line that is not blank, with its number and without its end; none at the end of the file. A line that is too long
-    /// for an event is cut.
+    /// for an event is cut. A byte order mark at the start of the file is no part of the first line.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -32,6 +35,9 @@ impl<R: Read> Lines<R> {
     pub fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
         let mut line = Vec::new();
         while self.raw(&mut line)? {
+            if self.number == 1 && line.starts_with(MARK) {
+                line.drain(..MARK.len());
+            }
             if line.pop_if(|last| *last == b'\n').is_some() {
                 line.pop_if(|last| *last == b'\r');
             }
@@ -93,6 +99,8 @@ mod tests {
     fn blank_lines_count_and_long_ones_are_cut() {
         assert_eq!(all(""), []);
         assert_eq!(all("{}\n\n \r\n{ }\r\nlast"), [(1, 2), (4, 3), (5, 4)]);
+        assert_eq!(all("\u{feff}{}\n\u{feff}{}"), [(1, 2), (2, 5)]);
+        assert_eq!(all("\u{feff}\r\n{}"), [(2, 2)]);
         let cut = usize::try_from(KEPT_BYTES).unwrap();
         for length in [cut - 1, cut, cut + 1, 3 * cut] {
             let long = format!("{}\nb\n", "x".repeat(length));

@@ -43,8 +43,8 @@ impl NotKnown<'_> {
         );
         numbered(
             unknown.shifted,
-            "playlists have a present count that is not that of the messages: counts below 0 were set to 0 (forgive), DEDUP_WINDOW dropped \
-             repeats, or messages are missing. The difference counts here from the start; their owners are marked as uncertain",
+            "playlists have a present count that is not that of the messages: plays were imported, counts below 0 were set to 0 (forgive), \
+             DEDUP_WINDOW dropped repeats, or messages are missing. The difference counts here from the start; their owners are marked as uncertain",
         );
         numbered(
             unknown.maybe_forgiven,

@@ -86,7 +86,7 @@ async fn adopt_takes_over_whom_it_names_and_then_the_rules_apply() {
     assert_eq!(holders(), 10);
 
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-    writeln!(file, "{}\n\n  {}  \nauth0|never-seen", users[2], users[3]).expect("a line");
+    writeln!(file, "\u{feff}{}\n\n  {}  \nauth0|never-seen", users[2], users[3]).expect("a line");
     let path = file.path().to_str().expect("UTF-8").to_owned();
     let (ok, said) = adopt(&["--users-file", &path]).await;
     assert!(ok && said.starts_with("3 users adopted"), "{said}");

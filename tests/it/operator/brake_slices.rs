@@ -60,6 +60,34 @@ async fn a_killed_release_leaves_all_others_held_and_is_continued() {
 }
 
 #[tokio::test]
+async fn an_engagement_stops_a_release_under_way() {
+    let world = World::builder().workers(0).start().await;
+    world.run_sql(HELD).await;
+    let fold = fold_of_third_slice(&world).await;
+    let mut command = world.begin_command(&["brake", "release", "revokes"]);
+    world.count_is("two slices are released", RELEASED, 2_000).await;
+    let said = world.told(&["brake", "engage", "revokes", "--as", "ops"]).await;
+    assert!(
+        said.contains("engaged already, and stays so: the release by")
+            && said.contains("2000 users released"),
+        "{said}"
+    );
+    fold.commit().await.expect("the fold ends");
+    let (ok, said) = command.ended().await;
+    assert!(!ok && said.contains("has taken over"), "{said}");
+    let held = "SELECT count(*) FROM work_queue WHERE held_by = 'brake_revokes'";
+    assert_eq!(
+        (world.number(ENGAGED).await, world.number(held).await),
+        (Some(1), Some(1_500))
+    );
+    let acts = world.told(&["acts"]).await;
+    assert!(
+        acts.contains("ops  brake engage") && acts.contains("is stopped"),
+        "{acts}"
+    );
+}
+
+#[tokio::test]
 async fn an_interrupted_drop_says_what_was_done() {
     let world = World::builder().workers(0).start().await;
     world.run_sql(HELD).await;

@@ -13,7 +13,14 @@ const LEFT: &str = "SELECT count(*) FROM dead_letters";
 async fn an_id_without_its_provider_erases_nothing() {
     let world = World::builder().env("ERASURE_KEY", KEY).workers(0).start().await;
     world.run_sql(LETTERS).await;
-    for wrong in ["google-oauth2", "a", "google-oauth2|", "|7"] {
+    let typed = ["google-oauth2", "a", "google-oauth2|", "|7"];
+    let of_files = [
+        "\"google-oauth2|7\"",
+        "\u{feff}google-oauth2|7",
+        "\u{200b}google-oauth2|7",
+        "google-oauth2 |7",
+    ];
+    for wrong in [typed, of_files].concat() {
         for command in [&["erase", "--force", wrong][..], &["readmit", wrong]] {
             let output = world.command(command).await;
             let said = text(&output);

@@ -68,6 +68,17 @@ async fn a_file_of_users_is_erased_and_bad_lines_are_named() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_an_id() {
+    let (world, folder) = holders().await;
+    assert!(world.tenant.delete_user(ANN));
+    world.quiet().await;
+    let path = file(&folder, &format!("\u{feff}{ANN}\r\n")).display().to_string();
+    let said = world.told(&["erase", "--file", &path]).await;
+    assert!(said.contains("lines done: 1"), "{said}");
+    assert_eq!(named(&world).await, [].into());
+}
+
+#[tokio::test]
 async fn a_file_of_users_ends_where_auth0_fails() {
     let (world, folder) = holders().await;
     for user in [ANN, BOB] {

@@ -5,6 +5,7 @@
 
 mod api;
 mod attempts;
+mod counts;
 mod operators;
 mod outside;
 mod persons;

@@ -199,18 +199,23 @@ pub(super) async fn kill_once(point: &str, builder: Builder) {
     assert!(wrong.is_empty(), "{point}:\n{}", wrong.join("\n"));
 }
 
-/// Kills a command at the point, and runs it again, which may find nothing left to do; returns what was wrong then.
-pub(super) async fn command_dies(place: &Place, point: &str, command: &[&str]) -> Vec<String> {
+/// Kills a command at the point.
+pub(super) async fn killed(place: &Place, point: &str, command: &[&str]) -> Result<(), String> {
     place.arm(point, "kill");
     let died = place.world.command(command).await;
     if !place.reached() {
         place.orders.withdraw();
-        return vec![format!("not reached: {}", text(&died))];
+        return Err(format!("{point} was not reached: {}", text(&died)));
     }
-    let mut wrong = Vec::new();
-    if died.status.code().is_some() {
-        wrong.push("a worker reached it in place of the command".to_owned());
+    match died.status.code() {
+        None => Ok(()),
+        Some(_) => Err(format!("{point}: a worker reached it in place of the command")),
     }
+}
+
+/// Kills a command at the point, and runs it again, which may find nothing left to do; returns what was wrong then.
+pub(super) async fn command_dies(place: &Place, point: &str, command: &[&str]) -> Vec<String> {
+    let mut wrong: Vec<String> = killed(place, point, command).await.err().into_iter().collect();
     let again = place.world.command(command).await;
     if again.status.code().is_none() {
         wrong.push(format!("the second run: {}", text(&again)));

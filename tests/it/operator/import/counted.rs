@@ -30,6 +30,16 @@ async fn each_line_counts_once_in_any_number_of_runs() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_a_line() {
+    let world = World::start().await;
+    for lines in [plays("i", "pl_1", 20), "playlist_id,plays\npl_1,7\n".to_owned()] {
+        let (code, said) = imported(&world, &[&File::new(&format!("\u{feff}{lines}")).path]).await;
+        assert_eq!(code, Some(0), "{said}");
+    }
+    assert_eq!(world.number(PLAYS).await, Some(27));
+}
+
+#[tokio::test]
 async fn a_play_of_two_files_counts_once_and_a_count_twice() {
     let world = World::start().await;
     let first = File::new(&plays("i", "pl_1", 20));

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::plan::planned;
 use super::{File, imported};
 use crate::world::erasure::KEY;
 use crate::world::events::saved;
@@ -74,14 +75,9 @@ async fn a_plan_of_an_import_has_its_users_alone() {
     let (world, file) = held().await;
     world.told(&["pause", "--why", "a test"]).await;
     world.played("cy", 120).await;
-    let (code, said) = imported(&world, &[&file.path, "--json"]).await;
-    let lines = said
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let users: Vec<_> = lines
-        .filter(|line| line["role"] != json!(null))
-        .map(|line| line["user"].clone())
-        .collect();
+    let (code, lines) = planned(&world, &["import", &file.path]).await;
+    let users: Vec<_> = lines[1..].iter().map(|line| line["user"].clone()).collect();
+    assert_eq!(lines[0]["users"], json!(1));
     assert_eq!((code, users), (Some(2), vec![json!(user("ann"))]));
 }
 

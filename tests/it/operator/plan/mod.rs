@@ -19,7 +19,7 @@ use crate::world::rules::RulesFile;
 use crate::world::{Running, World, text, user};
 
 /// Exit code and lines of a command with `--json`.
-async fn planned(world: &World, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
+pub(super) async fn planned(world: &World, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
     let output = world.command(&[arguments, &["--json"]].concat()).await;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = |line: &str| serde_json::from_str(line).expect("a JSON object a line");

@@ -89,6 +89,9 @@ async fn without_nats_or_a_file_nothing_is_sent() {
         assert!(said.contains(why), "{said}");
         assert_eq!(exit, Some(1));
     }
+    let bad = Lines::new(&[b"nonsense".to_vec()]);
+    let (exit, said) = code(&world.command(&["publish", &bad.path, "--skip-bad"]).await);
+    assert_eq!(exit, Some(1), "{said}");
     assert!(world.unread(&["publish", &lines.path]).await, "a closed pipe");
     assert_eq!(world.in_stream().await, 4);
 }

@@ -25,6 +25,19 @@ async fn every_line_counts_once_however_often_it_is_sent() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_an_event() {
+    let world = World::start().await;
+    world.seed_user(ANN, &["mentor"]);
+    let events = of_ann(3);
+    let mut lines: Vec<_> = events.iter().map(|event| event.payload.clone()).collect();
+    lines[0].splice(0..0, "\u{feff}".bytes());
+    let said = world.told(&["publish", &Lines::new(&lines).path]).await;
+    assert_eq!(said, "4 lines stored\n");
+    world.has_stored(&events);
+    world.settled().await;
+}
+
+#[tokio::test]
 async fn a_playlist_keeps_the_order_of_its_lines() {
     let world = World::start().await;
     let mut events = Vec::new();

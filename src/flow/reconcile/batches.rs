@@ -17,7 +17,7 @@ const MOST: usize = 64;
 const BUSY: usize = 8;
 /// Time for which requests are collected: long enough for some of them at hundreds a second, and far shorter than a profile
 /// may age.
-const COLLECT: Duration = Duration::from_millis(100);
+const COLLECT: Duration = Duration::from_millis(40);
 
 /// Collects requests `Q`, each of which gets a response `A`.
 #[derive(Debug)]

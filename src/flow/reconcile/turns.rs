@@ -17,7 +17,7 @@ const MOST: usize = 64;
 /// From this size of a claim on, a turn waits until permits for several attempts have come.
 const LARGE: usize = 8;
 /// Time for which they are collected.
-const COLLECT: Duration = Duration::from_millis(100);
+const COLLECT: Duration = Duration::from_millis(50);
 
 /// The turn of the next attempts.
 pub(super) struct Turn {

@@ -177,6 +177,54 @@ async fn an_account_made_again_between_two_reads_is_another() {
     }
 }
 
+/// Neither alone nor among others who lose the role is the new account taken for the earlier one.
+#[tokio::test]
+async fn a_role_given_to_an_account_made_again_is_not_ours() {
+    let world = World::start().await;
+    world.connect_log_stream().await;
+    for user in ["auth0|ann", "auth0|bob"] {
+        holder(&world, user).await;
+    }
+    world.told(&["pause", "--why", "a story"]).await;
+    assert!(world.tenant.delete_user("auth0|ann"));
+    let given = json!({"app_metadata": {"roles": [ROLE]}});
+    world.tenant.create_user("auth0|ann", given).expect("a sign-up");
+    world
+        .publish(&[retraction("r1", "ann-0", "ann"), retraction("r2", "bob-0", "bob")])
+        .await;
+    let below = "SELECT count(*) FROM playlists WHERE plays = 99";
+    world.count_is("both fall below", below, 2).await;
+    world.told(&["resume", "--why", "a story"]).await;
+    world.rests_with("auth0|bob", &["mentor"]).await;
+    let seen = "SELECT count(*) FROM assignments WHERE has_role AND NOT adopted";
+    world.count_is("the new account is read", seen, 1).await;
+    world.quiet().await;
+    assert_eq!(world.roles("auth0|ann"), [ROLE]);
+    world.all_told().await;
+    let told = world.told_by_user().await;
+    let (granted, deleted) = (told_of("granted", None), told_of("revoked", Some("user_deleted")));
+    assert_eq!(told["auth0|ann"], [granted, deleted]);
+}
+
+/// A worker with a clock an hour ahead had decided the grant.
+#[tokio::test]
+async fn the_order_of_changes_follows_the_clock_of_postgres() {
+    let world = sweeping().start().await;
+    holder(&world, "auth0|ann").await;
+    let ahead = "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, completed_at, outcome, queued_ms)
+        SELECT 'ffffffff-ffff-7fff-bfff-ffffffffffff', user_id, role, change, plays, rule, completed_at, outcome, 0 FROM role_changes";
+    world.run_sql(ahead).await;
+    let read = CallMatch::to(ReadUser).user("auth0|ann");
+    world.tenant.fault_once(read, inexistent());
+    a_day_passes(&world).await;
+    world.count_is("she counts as gone", MARKS, 1).await;
+    a_day_passes(&world).await;
+    world.count_is("she is known again", MARKS, 0).await;
+    world.quiet().await;
+    let returned = "SELECT count(*) FROM role_changes WHERE change = 'granted' AND reason = 'user_returned'";
+    assert_eq!(world.number(returned).await, Some(1));
+}
+
 #[tokio::test]
 async fn a_sign_up_of_a_user_held_as_gone_inherits_nothing() {
     let world = World::start().await;

@@ -261,14 +261,13 @@ async fn a_role_of_an_earlier_account_is_not_restored() {
     world.played("ann", 100).await;
     world.holders_are("it is earned", &["ann"], &["ann"]).await;
     world.retracted("ann", 0..1).await;
-    world.settled().await;
+    world.quiet().await;
     world.told(&["pause", "--why", "a story"]).await;
     assert!(world.tenant.delete_user(&user("ann")));
     let sign_up = world.tenant.create_user(&user("ann"), json!({}));
     sign_up.expect("a sign-up");
     world.told(&["resume", "--why", "a story"]).await;
     world.count_is("the record is waited for", WAITING, 1).await;
-    world.quiet().await;
     world
         .run_sql("UPDATE removals SET found_at = now() - interval '6 minutes'")
         .await;

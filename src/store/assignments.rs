@@ -130,6 +130,8 @@ impl Store {
 
     async fn adopt_batch(&self, role: &str, users: &[String], act: &Act) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
+        // No link is stored until the transaction ends.
+        identities::serialize(&mut tx).await?;
         // A linked id is no user: its primary has the role.
         let named: Vec<&str> = users.iter().map(String::as_str).collect();
         let users = identities::persons(&mut tx, &named).await?;

@@ -153,14 +153,19 @@ pub(super) async fn candidates(
         .collect())
 }
 
-/// Makes users of the partition due whose timer was set by a rule; returns their number.
+/// Makes users of the partition due who wait for a timer, of a rule or of a pin; returns their number. The comparison skips them,
+/// since they are in the queue. A pin says nothing about the user's other roles, so its end counts as no change of a role.
 pub(super) async fn wake_timers(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<u64, StoreError> {
     let woken = sqlx::query!(
-        "UPDATE work_queue SET due_at = now(), enqueued_at = now() WHERE user_id IN (
-         SELECT user_id FROM work_queue n WHERE user_id > $1 AND user_id <= $2
-           AND due_at > now() AND lease IS NULL AND NOT force_fetch AND attempts = 0 AND parked_at IS NULL AND held_by IS NULL
-           AND EXISTS (SELECT FROM assignments a WHERE a.user_id = n.user_id AND a.below_since IS NOT NULL)
-         FOR UPDATE SKIP LOCKED)",
+        "UPDATE work_queue w SET due_at = now(), enqueued_at = now(), priority = timer.priority FROM (
+             SELECT user_id, CASE WHEN EXISTS (SELECT FROM assignments a WHERE a.user_id = n.user_id AND a.below_since IS NOT NULL)
+                 THEN priority ELSE 4 END::smallint AS priority
+             FROM work_queue n WHERE user_id > $1 AND user_id <= $2
+               AND due_at > now() AND enqueued_at > now() AND lease IS NULL AND NOT force_fetch AND attempts = 0
+               AND parked_at IS NULL AND held_by IS NULL
+             FOR UPDATE SKIP LOCKED
+         ) AS timer
+         WHERE w.user_id = timer.user_id",
         from,
         to
     );

@@ -136,7 +136,8 @@ pub async fn witness(
         "WITH newest AS (
              SELECT reason, change FROM role_changes
              WHERE user_id = $2 AND role = $3 AND completed_at IS NOT NULL AND change IN ('granted', 'revoked')
-             ORDER BY change_id DESC LIMIT 1
+             -- by Postgres' clock: the ids follow the clocks of workers
+             ORDER BY completed_at DESC, change_id DESC LIMIT 1
          ), witnessed AS (
              INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, completed_at, outcome, queued_ms, reason)
              SELECT $1, $2, $3, $4, $5, $6, clock_timestamp(), 'confirmed', $7, $8
@@ -164,7 +165,7 @@ pub async fn is_announced_held(tx: &mut Tx<'_>, user: &str, role: &str) -> Resul
     let newest = sqlx::query_scalar!(
         r#"SELECT change = 'granted' AS "granted!" FROM role_changes
            WHERE user_id = $1 AND role = $2 AND completed_at IS NOT NULL AND change IN ('granted', 'revoked')
-           ORDER BY change_id DESC LIMIT 1"#,
+           ORDER BY completed_at DESC, change_id DESC LIMIT 1"#,
         user,
         role
     );

@@ -52,7 +52,9 @@ impl Store {
         let row = sqlx::query_as!(
             ChangeToUndo,
             r#"SELECT user_id AS "user", role, change, completed_at,
-                   EXISTS (SELECT FROM role_changes l WHERE l.user_id = c.user_id AND l.role = c.role AND l.change_id > c.change_id) AS "replaced!"
+                   EXISTS (SELECT FROM role_changes l WHERE l.user_id = c.user_id AND l.role = c.role
+                       -- by Postgres' clock: the ids follow the clocks of workers
+                       AND (l.decided_at, l.change_id) > (c.decided_at, c.change_id)) AS "replaced!"
                FROM role_changes c WHERE change_id = $1"#,
             id
         );

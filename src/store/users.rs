@@ -36,14 +36,20 @@ pub struct Known {
     pub asked_at: Option<OffsetDateTime>,
 }
 
-/// `created_at` of the last whole profile that was read.
-pub async fn created_at(tx: &mut Tx<'_>, user: &str) -> Result<Option<OffsetDateTime>, StoreError> {
-    let created = sqlx::query_scalar!(
-        "SELECT profile->>'created_at' FROM users WHERE user_id = $1",
-        user
+/// `created_at` of the last whole profile that was read of each of these users, by user.
+pub async fn created_at(
+    tx: &mut Tx<'_>,
+    users: &[&str],
+) -> Result<HashMap<String, OffsetDateTime>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT user_id, profile->>'created_at' AS "created_at!" FROM users
+           WHERE user_id = ANY($1::text[]) AND profile->>'created_at' IS NOT NULL"#,
+        users as &[&str]
     );
-    let created = created.fetch_optional(&mut *tx).await?.flatten();
-    Ok(created.as_deref().and_then(date::of_text))
+    let rows = rows.fetch_all(&mut *tx).await?.into_iter();
+    Ok(rows
+        .filter_map(|row| Some((row.user_id, date::of_text(&row.created_at)?)))
+        .collect())
 }
 
 /// The users among these that have a local copy.

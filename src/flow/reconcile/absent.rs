@@ -37,6 +37,9 @@ impl Attempt {
         // Where the id is linked to an account, the read of that account takes its linked ids over.
         let elsewhere = |primary: &UserId<'_>| absent.aliases.iter().all(|alias| alias != primary.as_str());
         if !absent.aliases.is_empty() && !primary.as_ref().is_some_and(elsewhere) {
+            if primary.is_none() && self.would_be_held().await? {
+                return Ok(self.gone(at).await?);
+            }
             self.keep_former_links().await?;
             self.end_links(at).await?;
         }

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::attempt::{Attempt, AttemptError, Completed};
 use super::decision::{Decided, ToWrite};
+use super::gone::Account;
 use super::observe::Observed;
 use super::race::Races;
 use super::record::keep;
@@ -81,10 +82,8 @@ impl Attempt {
             crash_point!("link_stays");
             return Ok(Decided::Nothing(Completed::Done));
         }
-        if evaluation.gone_at.is_some() {
-            self.known_again(&mut tx, profile, &evaluation).await?;
-            evaluation = self.context.evaluate(&mut tx, user, Some(profile)).await?;
-        } else if self.made_again(&mut tx, profile, &evaluation).await? {
+        // Where links were stored, it was compared before them: what came with them is the account's.
+        if !self.person_kept && self.same_account(&mut tx, profile, &evaluation).await? != Account::Same {
             evaluation = self.context.evaluate(&mut tx, user, Some(profile)).await?;
         }
         evaluation.forbid(&self.context.restores.forbidden);

@@ -11,10 +11,22 @@ use uuid::Uuid;
 use super::attempt::{Attempt, Completed};
 use crate::auth0::Profile;
 use crate::store::role_changes::Reason;
-use crate::store::{StoreError, Tx, gone, leases, role_changes, users};
+use crate::store::{StoreError, Tx, gone, leases, removals, role_changes, users};
 use rolekeeper_domain::brake::{Brake, GONE, GONE_WINDOW, Verdict, judge};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::held::HeldBy;
+use rolekeeper_domain::removal::{self, Removal, RemovalState};
+
+/// The account of a profile, beside the one that is stored under its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Account {
+    /// As it was read last.
+    Same,
+    /// The same, which Auth0 did not know for a while.
+    Returned,
+    /// Made later: nothing of the earlier account is taken over.
+    Another,
+}
 
 impl Attempt {
     /// Handles the response that Auth0 does not know the user, as of `at`: the user is marked, and roles of ours are
@@ -55,23 +67,48 @@ impl Attempt {
         Ok(Completed::Done)
     }
 
-    /// Handles a marked user that Auth0 knows again: as the same account, or as another account with the same id.
-    pub(super) async fn known_again(
+    /// Whether the brake would hold the deletion of the user: then nothing of the user ends, and no link.
+    pub(super) async fn would_be_held(&self) -> Result<bool, StoreError> {
+        let mut tx = self.context.store.begin_bounded().await?;
+        if !gone::is_known(&mut tx, self.claim.user.as_str()).await? {
+            return Ok(false);
+        }
+        let lock = gone::lock(&mut tx, GONE_WINDOW).await?;
+        let (verdict, _, _) = self.judge_gone(&mut tx, &lock).await?;
+        Ok(verdict != Verdict::Pass)
+    }
+
+    /// Compares the account of a profile with the one that is stored under the id: it may have been gone, or be another one. Call it
+    /// before anything is decided about the account, or linked to it.
+    pub(super) async fn same_account(
         &self,
         tx: &mut Tx<'_>,
         profile: &Profile,
         evaluation: &Evaluation<'_>,
-    ) -> Result<(), StoreError> {
-        let (user, Some(gone_at)) = (self.claim.user.as_str(), evaluation.gone_at) else {
-            return Ok(());
-        };
+    ) -> Result<Account, StoreError> {
+        match evaluation.gone_at {
+            Some(gone_at) => self.known_again(tx, profile, evaluation, gone_at).await,
+            None if self.made_again(tx, profile, evaluation).await? => Ok(Account::Another),
+            None => Ok(Account::Same),
+        }
+    }
+
+    /// Handles a marked user that Auth0 knows again: as the same account, or as another account with the same id.
+    async fn known_again(
+        &self,
+        tx: &mut Tx<'_>,
+        profile: &Profile,
+        evaluation: &Evaluation<'_>,
+        gone_at: OffsetDateTime,
+    ) -> Result<Account, StoreError> {
+        let user = self.claim.user.as_str();
         if let Some(created_at) = profile.created_at().filter(|created_at| *created_at > gone_at) {
             gone::replace(tx, user, created_at).await?;
             info!(
                 user.id = user,
                 "Auth0 knows the id again, as an account made later: nothing of the earlier account is taken over"
             );
-            return Ok(());
+            return Ok(Account::Another);
         }
         gone::unmark(tx, user).await?;
         let seen = profile.roles();
@@ -81,13 +118,13 @@ impl Attempt {
             user.id = user,
             "Auth0 knows the user again, as the same account: the user's data is in use as before"
         );
-        Ok(())
+        Ok(Account::Returned)
     }
 
-    /// Handles a profile that lacks a role, or one that is known again although the brake held its deletion, where it is that of another
-    /// account: the one that was read last was deleted and made again since. A removal by hand outlasts that: its record may still come,
-    /// and pins the id. Returns whether it is another account.
-    pub(super) async fn made_again(
+    /// Handles a profile that lacks a role, that has a role of ours which the facts alone would not give, or that is known again although
+    /// the brake held its deletion, where it is that of another account: the one that was read last was deleted and made again since. A
+    /// removal by hand outlasts that while its record may still come, which pins the id. Returns whether it is another account.
+    async fn made_again(
         &self,
         tx: &mut Tx<'_>,
         profile: &Profile,
@@ -95,24 +132,67 @@ impl Attempt {
     ) -> Result<bool, StoreError> {
         let (user, seen) = (self.claim.user.as_str(), profile.roles());
         let Some(created_at) = profile.created_at().filter(|_| {
-            (self.claim.was_gone || evaluation.misses_a_role(&seen))
-                && evaluation.removed_by_hand(&seen).is_empty()
+            self.claim.was_gone || evaluation.misses_a_role(&seen) || evaluation.has_an_earlier_role(&seen)
         }) else {
             return Ok(false);
         };
-        let before = users::created_at(tx, user).await?;
-        if before.is_none_or(|before| before >= created_at) {
+        let removed = evaluation.removed_by_hand(&seen);
+        for removal in &removed {
+            if !self.is_without_record(tx, removal, evaluation.now()).await? {
+                return Ok(false);
+            }
+        }
+        // A removal was waited for since the first read of the account, which has replaced the profile of the earlier one.
+        let held_before = |(_, since): &(Removal, OffsetDateTime)| *since < created_at;
+        let before = users::created_at(tx, &[user]).await?.remove(user);
+        if before.is_none_or(|before| before >= created_at) && !removed.iter().any(held_before) {
             return Ok(false);
         }
         self.close_open(tx).await?;
-        self.witness(tx, evaluation, Reason::UserDeleted, |_| true)
-            .await?;
+        for (removal, _) in &removed {
+            removals::forget(tx, user, &removal.role).await?;
+        }
+        let told = self.announced_held(tx, evaluation).await?;
+        self.witness(tx, evaluation, Reason::UserDeleted, |role| {
+            removed.is_empty() || told.iter().any(|told| told == role)
+        })
+        .await?;
         gone::replace(tx, user, created_at).await?;
         info!(
             user.id = user,
             "the id has another account, made since the last read: nothing of the earlier account is taken over"
         );
         Ok(true)
+    }
+
+    /// Whether a role that the profile lacks was removed by no client, as far as records show, and is not waited for any more.
+    async fn is_without_record(
+        &self,
+        tx: &mut Tx<'_>,
+        (removal, since): &(Removal, OffsetDateTime),
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        if removal.state != RemovalState::Waiting {
+            return Ok(false);
+        }
+        let found = removals::records(tx, self.claim.user.as_str(), &removal.role, *since).await?;
+        Ok(removal::judge(found.records, removal.found_at, now) == removal::Verdict::Restore)
+    }
+
+    /// The roles that the readers of announcements take for held.
+    async fn announced_held(
+        &self,
+        tx: &mut Tx<'_>,
+        evaluation: &Evaluation<'_>,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut held = Vec::new();
+        for role in &evaluation.roles {
+            let name = &role.rule.role;
+            if role_changes::is_announced_held(tx, self.claim.user.as_str(), name).await? {
+                held.push(name.clone());
+            }
+        }
+        Ok(held)
     }
 
     /// Closes the open changes of an account that is gone.
@@ -147,6 +227,28 @@ impl Attempt {
     /// Whether so many users are gone that this one has to wait for the operator. Locks the brake.
     async fn is_braked(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
         let lock = gone::lock(tx, GONE_WINDOW).await?;
+        let (verdict, gone, known) = self.judge_gone(tx, &lock).await?;
+        if verdict == Verdict::Engage {
+            lock.engage(tx, gone).await?;
+            error!(
+                users = gone,
+                known,
+                "brake engaged: gone. Within {} min Auth0 reported {gone} users as unknown, of {known} that are \
+                 known. They are held as they are, other users continue. Check AUTH0_DOMAIN, then: rolekeeper brake; if \
+                 they are really deleted, or Auth0 knows them again: rolekeeper brake release gone",
+                GONE_WINDOW.as_secs() / 60
+            );
+        }
+        Ok(verdict != Verdict::Pass)
+    }
+
+    /// The verdict of the locked brake on the deletion of this user, with the numbers of users that are gone and known, as far as they
+    /// were counted.
+    async fn judge_gone(
+        &self,
+        tx: &mut Tx<'_>,
+        lock: &gone::Locked,
+    ) -> Result<(Verdict, i64, i64), StoreError> {
         let brake = match (self.claim.pass_gone, lock.engaged) {
             (true, _) => Brake::Released,
             (false, true) => Brake::Engaged,
@@ -161,18 +263,6 @@ impl Attempt {
                 gone = lock.gone(tx, GONE.enough(Some(known))).await? + 1;
             }
         }
-        let verdict = judge(GONE, brake, gone, known);
-        if verdict == Verdict::Engage {
-            lock.engage(tx, gone).await?;
-            error!(
-                users = gone,
-                known,
-                "brake engaged: gone. Within {} min Auth0 reported {gone} users as unknown, of {known} that are \
-                 known. They are held as they are, other users continue. Check AUTH0_DOMAIN, then: rolekeeper brake; if \
-                 they are really deleted, or Auth0 knows them again: rolekeeper brake release gone",
-                GONE_WINDOW.as_secs() / 60
-            );
-        }
-        Ok(verdict != Verdict::Pass)
+        Ok((judge(GONE, brake, gone, known), gone, known))
     }
 }

@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 use super::attempt::Attempt;
 use super::context::Context;
+use super::gone::Account;
+use super::record::keep;
 use crate::auth0::Profile;
 use crate::metrics::LinkChange;
 use crate::store::role_changes::Reason;
@@ -26,8 +28,8 @@ use rolekeeper_domain::snapshot::Assignment;
 
 /// The linked ids and the roles that a profile shows; none of both for an account that Auth0 does not know.
 struct Shown<'a> {
-    /// Auth0 knows the account: ids that the operator moved to it belong to it.
-    known: bool,
+    /// The profile of an account that Auth0 knows: ids that the operator moved to it belong to it.
+    profile: Option<&'a Profile>,
     ids: Vec<&'a str>,
     roles: SeenRoles,
     at: Option<OffsetDateTime>,
@@ -66,14 +68,14 @@ pub(super) async fn enqueue_primary(
 }
 
 impl Attempt {
-    /// Stores the links that the profile shows.
+    /// Stores the links that the profile shows. Returns false where a newer profile has to decide.
     pub(super) async fn keep_person(
         &self,
         profile: &Profile,
         ids: &[UserId<'static>],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let shown = Shown {
-            known: true,
+            profile: Some(profile),
             ids: ids.iter().map(UserId::as_str).collect(),
             roles: profile.roles(),
             at: profile.date(),
@@ -84,16 +86,16 @@ impl Attempt {
     /// Ends the links of an account that Auth0 does not know, as of `at`: each id is read again.
     pub(super) async fn end_links(&self, at: Option<OffsetDateTime>) -> Result<(), StoreError> {
         let nothing = Shown {
-            known: false,
+            profile: None,
             ids: vec![],
             roles: SeenRoles::Missing,
             at,
         };
-        self.relink(&nothing).await
+        self.relink(&nothing).await.map(drop)
     }
 
-    /// Makes the stored links of an account those that are shown.
-    async fn relink(&self, shown: &Shown<'_>) -> Result<(), StoreError> {
+    /// Makes the stored links of an account those that are shown. Returns false, and stores nothing, where a newer profile has to decide.
+    async fn relink(&self, shown: &Shown<'_>) -> Result<bool, StoreError> {
         let claim = &self.claim;
         let user = claim.user.as_str();
         let mut tx = self.context.store.begin_look_ups().await?;
@@ -105,7 +107,7 @@ impl Attempt {
             .copied()
             .filter(|id| !erased.contains(*id))
             .collect();
-        let moved = if shown.known {
+        let moved = if shown.profile.is_some() {
             let own = [&ids[..], &[user]].concat();
             moves::overtaken(&mut tx, &own, claim.asked_at).await?;
             moves::to(&mut tx, &own).await?
@@ -139,19 +141,23 @@ impl Attempt {
         queue(&mut tx, user, &linked, again).await?;
         match leases::still_ours(&mut tx, claim).await? {
             Some(ours) if !ours.read_again => {}
-            // A newer profile decides.
-            _ => return Ok(()),
+            _ => return Ok(false),
         }
         let freed = taken.iter().find(|identity| identity.alias == user);
         let freed = freed.map(|identity| identity.alias.clone());
         let ended: Vec<String> = unlinked.iter().chain(&left).chain(&freed).cloned().collect();
         bans::outlast(&mut tx, user, &leaving, &linked).await?;
-        let seen = shown.known.then_some(&shown.roles);
+        let seen = shown.profile.map(|_| &shown.roles);
         self.removals_outlast(&mut tx, seen, &leaving, (&undone, &linked))
             .await?;
         identities::unlink(&mut tx, &ended).await?;
         moves::end(&mut tx, &leaving, (&undone, &linked)).await?;
-        let read_before = links::was_read(&mut tx, user).await?;
+        let another = self.is_another(&mut tx, shown).await?;
+        let read_before = !another && links::was_read(&mut tx, user).await?;
+        if let Some(profile) = shown.profile {
+            // The next attempt must not compare the account with an earlier one again.
+            keep(&mut tx, claim, profile).await?;
+        }
         let mut announced = Vec::new();
         for alias in &linked {
             let by_operator = moved.contains(alias);
@@ -172,7 +178,18 @@ impl Attempt {
             self.count_confirmed(reason.change());
         }
         self.report_links(user, &Relinked { linked, unlinked }, freed.is_some());
-        Ok(())
+        Ok(true)
+    }
+
+    /// Ends what is stored of an earlier account under the id, so that ids are linked to the present one alone. Returns whether there was
+    /// an earlier one.
+    async fn is_another(&self, tx: &mut Tx<'_>, shown: &Shown<'_>) -> Result<bool, StoreError> {
+        let Some(profile) = shown.profile else {
+            return Ok(false);
+        };
+        let user = self.claim.user.as_str();
+        let evaluation = self.context.evaluate(tx, user, Some(profile)).await?;
+        Ok(self.same_account(tx, profile, &evaluation).await? == Account::Another)
     }
 
     /// Links one id: its open work ends, its roles move to the primary. `moved`: by the operator's word. Returns what was written

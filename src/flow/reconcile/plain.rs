@@ -61,6 +61,7 @@ pub(super) fn decide(context: &Context, asked: &Asked, ours: Ours, snapshot: Sna
         write: Uuid::now_v7(),
         generation: ours.generation,
         cause: ours.cause,
+        earlier: evaluation.has_an_earlier_role(&seen),
         at: evaluation.now(),
         remains: Remains {
             roles: left.collect(),

@@ -36,6 +36,8 @@ pub(super) struct Plain {
     pub(super) write: Uuid,
     pub(super) generation: i64,
     pub(super) cause: Option<Cause>,
+    /// It keeps or revokes a role that another account of the id may have had.
+    pub(super) earlier: bool,
     /// Time of the decision, by Postgres' clock.
     pub(super) at: OffsetDateTime,
     pub(super) remains: Remains,

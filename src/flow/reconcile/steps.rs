@@ -41,8 +41,7 @@ impl Attempt {
                 self.decide(&observed).await?
             };
             if let Decided::OtherPerson(ids) = decided {
-                self.keep_person(&observed.profile, &ids).await?;
-                self.person_kept = true;
+                self.person_kept = self.keep_person(&observed.profile, &ids).await?;
                 decided = self.decide(&observed).await?;
             }
             match decided {

@@ -20,7 +20,7 @@ use crate::auth0::Profile;
 use crate::store::decisions::{self, Decision};
 use crate::store::profile_writes::ReadBefore;
 use crate::store::results::{self, Done};
-use crate::store::{Claim, StoreError};
+use crate::store::{Claim, StoreError, Tx, users};
 use rolekeeper_domain::brake::Verdict;
 use rolekeeper_domain::held::Held;
 use rolekeeper_domain::patch::Patch;
@@ -122,7 +122,8 @@ async fn try_decide(context: &Context, asked: &[Asked]) -> Result<Vec<Option<Box
         let (ours, snapshot) = ours.and_then(|ours| Some((ours, snapshots.next()?)))?;
         plain::decide(context, one, ours, snapshot).map(Box::new)
     });
-    let decided: Vec<Option<Box<Plain>>> = decided.collect();
+    let mut decided: Vec<Option<Box<Plain>>> = decided.collect();
+    leave_new_accounts(&mut tx, asked, &mut decided).await?;
     let each = || asked.iter().zip(&decided);
     let read: Vec<_> = each().map(|(one, _)| list(one.profile.roles())).collect();
     let claims: Vec<Claim> = each().map(|(one, plain)| caused(one, plain.as_deref())).collect();
@@ -149,6 +150,28 @@ async fn try_decide(context: &Context, asked: &[Asked]) -> Result<Vec<Option<Box
     tx.commit().await?;
     crash_point!("decided");
     Ok(decided)
+}
+
+/// Leaves out users whose account was made since the last read of the id: the roles of the earlier one are none of ours there.
+async fn leave_new_accounts(
+    tx: &mut Tx<'_>,
+    asked: &[Asked],
+    decided: &mut [Option<Box<Plain>>],
+) -> Result<(), StoreError> {
+    let earlier = |plain: &Option<Box<Plain>>| plain.as_ref().is_some_and(|plain| plain.earlier);
+    let with = asked.iter().zip(&*decided).filter(|(_, plain)| earlier(plain));
+    let with: Vec<&str> = with.map(|(one, _)| one.claim.user.as_str()).collect();
+    if with.is_empty() {
+        return Ok(());
+    }
+    let created = users::created_at(tx, &with).await?;
+    for (one, plain) in asked.iter().zip(decided) {
+        let before = created.get(one.claim.user.as_str()).copied();
+        if earlier(plain) && before.is_some_and(|before| one.profile.created_at() > Some(before)) {
+            *plain = None;
+        }
+    }
+    Ok(())
 }
 
 /// Records in one transaction. False for a user who must be recorded alone.

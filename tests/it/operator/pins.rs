@@ -199,6 +199,27 @@ async fn a_pin_passes_an_engaged_brake_and_only_the_pin_does() {
 }
 
 #[tokio::test]
+async fn new_rules_reach_a_user_whose_pin_ends_later() {
+    let file = RulesFile::new(&rule(ROLE, 100, 100, ""));
+    let builder = World::builder().env("RULES_FILE", file.path().display());
+    let world = builder.env("SWEEP_INTERVAL_S", 1).start().await;
+    world.played("ann", 60).await;
+    world.quiet().await;
+    pin(&world, "ann", "off", &["--until", "2099-01-01T00:00:00Z"]).await;
+    let timer = "SELECT count(*) FROM work_queue WHERE due_at > now() + interval '1 day'";
+    world.count_is("she waits for the end", timer, 1).await;
+    let curator = rule("curator", 50, 50, "");
+    file.write(&format!("{}{curator}", rule(ROLE, 100, 100, "")));
+    world
+        .eventually("she has the other role", async || world.has("ann", "curator"))
+        .await;
+    world
+        .count_is("she waits for the end of the pin again", timer, 1)
+        .await;
+    assert!(!world.has("ann", ROLE));
+}
+
+#[tokio::test]
 async fn the_end_of_a_rule_leaves_its_pins_without_effect() {
     let file = RulesFile::new(&rule(ROLE, 100, 100, ""));
     let builder = World::builder().env("RULES_FILE", file.path().display());

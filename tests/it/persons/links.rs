@@ -1,5 +1,7 @@
 //! A link moves the role to the primary, an unlink splits the person again.
 
+use rolekeeper_sandbox::tenant::Endpoint::ReadUser;
+use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::json;
 
 use crate::world::World;
@@ -123,6 +125,74 @@ async fn h1_deleting_the_primary_ends_both() {
     let changes = world.told_by_user().await;
     assert_eq!(changes[ANN].last(), Some(&told("revoked", Some("user_deleted"))));
     assert_eq!(changes[GOOGLE].last(), Some(&told("revoked", Some("linked"))));
+}
+
+/// A false 404 of an account that the brake holds ends no link.
+#[tokio::test]
+async fn the_links_of_an_account_held_as_gone_stay() {
+    let world = World::two_accounts().await;
+    world.link();
+    world.role_follows().await;
+    world.linked(1).await;
+    world.quiet().await;
+    world
+        .told(&["pin", GOOGLE, "playlist_editor", "off", "--why", "a ban"])
+        .await;
+    world.rests_with(ANN, &["mentor"]).await;
+    world
+        .run_sql("UPDATE gone_brake SET engaged_at = now(), users = 20")
+        .await;
+    let unknown = json!({"statusCode": 404, "error": "Not Found", "message": "The user does not exist.", "errorCode": "inexistent_user"});
+    let fault = Fault::Status {
+        code: 404,
+        headers: vec![],
+        body: Some(unknown),
+    };
+    world.tenant.hold_fault(CallMatch::to(ReadUser).user(ANN), fault);
+    let unchanged = json!({"blocked": false});
+    world.tenant.dashboard_edit(ANN, unchanged).unwrap();
+    let held = "SELECT count(*) FROM work_queue WHERE held_by = 'brake_gone'";
+    world.count_is("she is held", held, 1).await;
+    assert_eq!(world.number("SELECT count(*) FROM identities").await, Some(1));
+    world.tenant.clear_faults();
+    world.told(&["brake", "release", "gone"]).await;
+    world.quiet().await;
+    world.linked(1).await;
+    assert_eq!(world.number("SELECT count(*) FROM pins").await, Some(1));
+}
+
+/// The account was deleted before, and made again: its end takes nothing from what comes with the link.
+#[tokio::test]
+async fn a_link_to_an_account_made_again_keeps_what_was_earned() {
+    let file = RulesFile::new(&rule(ROLE, 100, 50, ""));
+    for (given, in_between) in [(json!([]), true), (json!([ROLE]), true), (json!([ROLE]), false)] {
+        let builder = World::builder().env("RULES_FILE", file.path().display());
+        let world = builder.start().await;
+        world.connect_log_stream().await;
+        world.two_accounts_here().await;
+        world
+            .publish(&[retraction("r-1", "pl_google-0", "pl_google")])
+            .await;
+        let deleted = || assert!(world.tenant.delete_user(ANN));
+        if in_between {
+            deleted();
+            let gone = "SELECT count(*) FROM gone_users";
+            world.count_is("she is gone", gone, 1).await;
+            world.quiet().await;
+        }
+        world.told(&["pause", "--why", "a story"]).await;
+        if !in_between {
+            deleted();
+        }
+        let profile = json!({"app_metadata": {"roles": given}});
+        world.tenant.create_user(ANN, profile).expect("a sign-up");
+        world.link();
+        world.told(&["resume", "--why", "a story"]).await;
+        world.linked(1).await;
+        world.rests_with(ANN, &[ROLE]).await;
+        let ours = "SELECT count(*) FROM assignments WHERE user_id = 'auth0|ann' AND wanted AND has_role AND adopted";
+        assert_eq!(world.number(ours).await, Some(1), "{given} {in_between}");
+    }
 }
 
 #[tokio::test]

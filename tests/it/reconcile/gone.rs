@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::world::events::{play, retraction};
 use crate::world::oracle::ROLE;
-use crate::world::persons::told as told_of;
 use crate::world::rules::{RulesFile, rule};
 use crate::world::{Builder, World, text};
 
@@ -32,7 +31,7 @@ fn inexistent() -> Fault {
 }
 
 /// The user earns the role and has it.
-async fn holder(world: &World, user: &str) {
+pub(super) async fn holder(world: &World, user: &str) {
     world.seed_user(user, &["mentor"]);
     world.earn(user, &user[6..]).await;
     world
@@ -150,56 +149,23 @@ async fn f48_the_same_account_known_again_is_as_before() {
     is_ours_to_take(&world, "auth0|ann").await;
 }
 
+/// A worker with a clock an hour ahead had decided the grant.
 #[tokio::test]
-async fn an_account_made_again_between_two_reads_is_another() {
-    for manual in ["alert", "restore"] {
-        let rules = RulesFile::new(&rule(ROLE, 100, 100, &format!("manual = \"{manual}\"")));
-        let world = World::builder()
-            .env("RULES_FILE", rules.path().display())
-            .start()
-            .await;
-        world.connect_log_stream().await;
-        holder(&world, "auth0|ann").await;
-        world.told(&["pause", "--why", "a story"]).await;
-        assert!(world.tenant.delete_user("auth0|ann"));
-        world
-            .tenant
-            .create_user("auth0|ann", json!({}))
-            .expect("a sign-up");
-        world.told(&["resume", "--why", "a story"]).await;
-        world.rests_with("auth0|ann", &[ROLE]).await;
-        world.all_told().await;
-        let told = world.told_by_user().await;
-        let (granted, deleted) = (told_of("granted", None), told_of("revoked", Some("user_deleted")));
-        assert_eq!(told["auth0|ann"], [granted.clone(), deleted, granted], "{manual}");
-        let taken = "SELECT count(*) FROM role_changes WHERE change = 'taken'";
-        assert_eq!(world.number(taken).await, Some(0), "no other client took it");
-    }
-}
-
-#[tokio::test]
-async fn a_sign_up_of_a_user_held_as_gone_inherits_nothing() {
-    let world = World::start().await;
-    world.connect_log_stream().await;
+async fn the_order_of_changes_follows_the_clock_of_postgres() {
+    let world = sweeping().start().await;
     holder(&world, "auth0|ann").await;
-    world
-        .run_sql("UPDATE gone_brake SET engaged_at = now(), users = 20")
-        .await;
-    assert!(world.tenant.delete_user("auth0|ann"));
-    let held = "SELECT count(*) FROM work_queue WHERE held_by = 'brake_gone'";
-    world.count_is("the deletion is held", held, 1).await;
-    world.publish(&[retraction("r1", "ann-0", "ann")]).await;
-    let below = "SELECT plays FROM playlists WHERE playlist_id = 'ann'";
-    world.count_is("she falls below", below, 99).await;
-    world.count_is("she is still held", held, 1).await;
-    let given = json!({"app_metadata": {"roles": [ROLE]}});
-    world.tenant.create_user("auth0|ann", given).expect("a sign-up");
-    let seen = "SELECT count(*) FROM assignments WHERE has_role AND NOT adopted";
-    world.count_is("the new account is read", seen, 1).await;
+    let ahead = "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, completed_at, outcome, queued_ms)
+        SELECT 'ffffffff-ffff-7fff-bfff-ffffffffffff', user_id, role, change, plays, rule, completed_at, outcome, 0 FROM role_changes";
+    world.run_sql(ahead).await;
+    let read = CallMatch::to(ReadUser).user("auth0|ann");
+    world.tenant.fault_once(read, inexistent());
+    a_day_passes(&world).await;
+    world.count_is("she counts as gone", MARKS, 1).await;
+    a_day_passes(&world).await;
+    world.count_is("she is known again", MARKS, 0).await;
     world.quiet().await;
-    assert_eq!(world.roles("auth0|ann"), [ROLE]);
-    let told = "SELECT count(*) FROM role_changes WHERE change = 'revoked' AND reason = 'user_deleted'";
-    assert_eq!(world.number(told).await, Some(1));
+    let returned = "SELECT count(*) FROM role_changes WHERE change = 'granted' AND reason = 'user_returned'";
+    assert_eq!(world.number(returned).await, Some(1));
 }
 
 #[tokio::test]

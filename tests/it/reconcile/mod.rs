@@ -17,6 +17,7 @@ mod hostile;
 mod large_profiles;
 mod locked_rows;
 mod lost_grants;
+mod made_again;
 mod model_queue;
 mod profiles;
 mod queue_turns;

@@ -5,7 +5,7 @@ use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::{Value, json};
 
 use crate::world::oracle::ROLE;
-use crate::world::persons::app;
+use crate::world::persons::{app, told};
 use crate::world::rules::{RulesFile, rule};
 use crate::world::{LOG_TOKEN, World, user};
 
@@ -249,6 +249,38 @@ async fn a_removal_waits_for_its_record_also_under_a_new_account() {
     world.count_is("she is pinned off", PINNED, 1).await;
     world.quiet().await;
     assert!(world.roles(&user("ann")).is_empty());
+}
+
+/// No record says that a client removed the role: the account that had it was deleted.
+#[tokio::test]
+async fn a_role_of_an_earlier_account_is_not_restored() {
+    let file = RulesFile::new(&rule(ROLE, 100, 50, "manual = \"respect\""));
+    let builder = World::builder().env("RULES_FILE", file.path().display());
+    let world = builder.env("SWEEP_INTERVAL_S", 1).start().await;
+    world.connect_log_stream().await;
+    world.played("ann", 100).await;
+    world.holders_are("it is earned", &["ann"], &["ann"]).await;
+    world.retracted("ann", 0..1).await;
+    world.quiet().await;
+    world.told(&["pause", "--why", "a story"]).await;
+    assert!(world.tenant.delete_user(&user("ann")));
+    let sign_up = world.tenant.create_user(&user("ann"), json!({}));
+    sign_up.expect("a sign-up");
+    world.told(&["resume", "--why", "a story"]).await;
+    world.count_is("the record is waited for", WAITING, 1).await;
+    world
+        .run_sql("UPDATE removals SET found_at = now() - interval '6 minutes'")
+        .await;
+    verify(&world).await;
+    world.count_is("it is waited for no more", WAITING, 0).await;
+    world.quiet().await;
+    assert!(world.roles(&user("ann")).is_empty(), "99 plays are not enough");
+    world.all_told().await;
+    let changes = world.told_by_user().await;
+    assert_eq!(
+        changes[&user("ann")],
+        [told("granted", None), told("revoked", Some("user_deleted"))]
+    );
 }
 
 #[tokio::test]

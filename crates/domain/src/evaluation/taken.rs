@@ -116,6 +116,23 @@ impl<'r> Evaluation<'r> {
             && !seen.has(&role.rule.role)
     }
 
+    /// Whether the profile has a role of ours that an account without a history would not get: it is kept, or about to be revoked.
+    #[must_use]
+    pub fn has_an_earlier_role(&self, seen: &SeenRoles) -> bool {
+        self.roles.iter().any(|role| {
+            let known = role.known.as_ref();
+            let anew = || {
+                role.rule
+                    .decide(self.plays(role.rule), None, self.facts.now)
+                    .wanted
+            };
+            role.pin.is_none()
+                && known.is_some_and(|known| known.has_role && known.adopted)
+                && seen.has(&role.rule.role)
+                && !(role.decision.wanted && anew())
+        })
+    }
+
     /// Whether a role that the profile lacks counts as removed by another client.
     #[must_use]
     pub fn misses_a_role(&self, seen: &SeenRoles) -> bool {

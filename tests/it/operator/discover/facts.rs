@@ -132,6 +132,39 @@ async fn a_merged_role_that_was_found_first_is_ours() {
     world.rests_with(ANN, &["mentor"]).await;
 }
 
+/// The link is stored between the comparison with our facts and the storage of the holder.
+#[tokio::test]
+async fn a_found_holder_that_is_linked_meanwhile_is_none() {
+    let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
+    world.connect_log_stream().await;
+    world.seed_user(ANN, &["mentor"]);
+    world.seed_user(GOOGLE, &[ROLE]);
+    world.tenant.login(ANN).expect("a login");
+    let read = "SELECT count(*) FROM users WHERE fetched_at IS NOT NULL";
+    world.count_is("the account is read", read, 1).await;
+    let mut tx = world.db.begin().await.expect("Postgres responds");
+    let same = "INSERT INTO assignments (user_id, role, wanted, has_role, adopted) VALUES ($1, $2, false, true, false)";
+    let same = sqlx::query(same).bind(GOOGLE).bind(ROLE);
+    same.execute(&mut *tx).await.expect("Postgres responds");
+    let mut discover = world.begin_command(&["discover"]);
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    world
+        .count_is("the holder is about to be stored", waiting, 1)
+        .await;
+    world.link();
+    let linked = "SELECT (SELECT count(*) FROM identities) + count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    world
+        .count_is("the link is stored, or waits too", linked, 2)
+        .await;
+    tx.rollback().await.expect("Postgres responds");
+    assert!(discover.ended().await.0);
+    world.linked(1).await;
+    world.quiet().await;
+    let rows = "SELECT count(*) FROM assignments WHERE user_id <> 'auth0|ann'";
+    assert_eq!(world.number(rows).await, Some(0));
+}
+
 #[tokio::test]
 async fn an_erased_user_and_a_stale_search_store_nothing() {
     let world = World::builder().env("ERASURE_KEY", KEY).start().await;

@@ -283,6 +283,17 @@ async fn ids_are_percent_encoded_once_and_cannot_leave_their_place() {
     assert_eq!(tenant.got("/api/v2/").len(), sent);
 }
 
+/// A client with the webhook's token names it.
+#[tokio::test]
+async fn the_id_of_a_record_is_no_path_of_the_api() {
+    let tenant = Tenant::new(vec![], vec![]).await;
+    let logs = LogReader::new(&tenant.client());
+    for id in [".", ".."] {
+        assert_eq!(logs.one(id).await.result, Ok(None), "{id}");
+    }
+    assert!(tenant.got("/api/v2/").is_empty());
+}
+
 #[tokio::test]
 async fn a_write_whose_time_is_over_is_not_sent() {
     let tenant = Tenant::new(vec![], vec![]).await;

@@ -34,6 +34,11 @@ pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// Whether a text from outside would, as a segment of a path, mean another path (RFC 3986, 5.2.4). No id at Auth0 has this form.
+pub(super) fn is_dots(id: &str) -> bool {
+    matches!(id, "." | "..")
+}
+
 /// Query for the fields that a decision about roles needs, without those that a user can make large. Auth0 docs,
 /// get-users-by-id: `fields` with `include_fields` leaves out all other fields.
 const NEEDED: &str = "fields=user_id%2Cidentities%2Cblocked%2Cemail_verified%2Ccreated_at%2Cupdated_at%2Capp_metadata&include_fields=true";
@@ -142,8 +147,7 @@ async fn call(
     write: Option<Write<'_>>,
     whole: bool,
 ) -> Reply<Profile> {
-    if matches!(user.as_str(), "." | "..") {
-        // As path segments these would mean another path (RFC 3986, 5.2.4), and no id at Auth0 has this form.
+    if is_dots(user.as_str()) {
         return CallError::Gone { at: None }.into();
     }
     let id = utf8_percent_encode(user.as_str(), RESERVED);

@@ -6,7 +6,6 @@
 use async_nats::jetstream::Message;
 
 use super::consumer::Consumer;
-use super::reader::ReadError;
 use super::streams::unix_ns;
 
 /// Digits that always fit into 64 bits.
@@ -39,7 +38,7 @@ impl Deliveries {
 
     /// # Errors
     /// The message has no reply subject of a delivery.
-    pub(super) fn numbers(&self, message: &Message) -> Result<Numbers, ReadError> {
+    pub(super) fn numbers(&self, message: &Message) -> Result<Numbers, String> {
         let reply = message.reply.as_deref().unwrap_or_default();
         match reply.strip_prefix(&self.prefix).and_then(plain) {
             Some(numbers) => {
@@ -51,10 +50,8 @@ impl Deliveries {
     }
 }
 
-fn by_library(message: &Message) -> Result<Numbers, ReadError> {
-    let info = message
-        .info()
-        .map_err(|error| ReadError::Ended(error.to_string()))?;
+fn by_library(message: &Message) -> Result<Numbers, String> {
+    let info = message.info().map_err(|error| error.to_string())?;
     Ok(Numbers {
         delivery: info.consumer_sequence,
         seq: info.stream_sequence,

@@ -258,7 +258,7 @@ impl Reader {
             Some(Err(error)) => return Err(ended(&error.to_string())),
             None => return Err(ReadError::Ended("the subscription was closed".to_owned())),
         };
-        let numbers = self.deliveries.numbers(&inner)?;
+        let numbers = self.deliveries.numbers(&inner).map_err(ReadError::Ended)?;
         let expected = self.delivered + 1;
         if numbers.delivery != expected {
             return Err(ReadError::Missed {

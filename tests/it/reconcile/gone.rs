@@ -41,6 +41,13 @@ pub(super) async fn holder(world: &World, user: &str) {
         .await;
 }
 
+/// The account is older than the second of the next response's date, so an account known after it is the same one.
+async fn a_second_passes(world: &World) {
+    let earlier =
+        "SELECT count(*) FROM role_changes WHERE completed_at < clock_timestamp() - interval '1 second'";
+    world.count_is("a second passed", earlier, 1).await;
+}
+
 /// A day passes: every holder is verified again.
 async fn a_day_passes(world: &World) {
     let aged = "UPDATE assignments SET verified_at = verified_at - interval '25 hours'";
@@ -127,6 +134,7 @@ async fn f48_a_user_deleted_with_a_role_is_announced_and_kept() {
 async fn f48_the_same_account_known_again_is_as_before() {
     let world = sweeping().start().await;
     holder(&world, "auth0|ann").await;
+    a_second_passes(&world).await;
     let read = CallMatch::to(ReadUser).user("auth0|ann");
     world.tenant.fault_once(read, inexistent());
     a_day_passes(&world).await;
@@ -154,6 +162,7 @@ async fn f48_the_same_account_known_again_is_as_before() {
 async fn the_order_of_changes_follows_the_clock_of_postgres() {
     let world = sweeping().start().await;
     holder(&world, "auth0|ann").await;
+    a_second_passes(&world).await;
     let ahead = "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, completed_at, outcome, queued_ms)
         SELECT 'ffffffff-ffff-7fff-bfff-ffffffffffff', user_id, role, change, plays, rule, completed_at, outcome, 0 FROM role_changes";
     world.run_sql(ahead).await;

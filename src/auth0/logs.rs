@@ -18,7 +18,6 @@ use super::error::{CallError, LaterWhy, Outcome};
 use super::reply::Reply;
 use super::users::{RESERVED, is_dots};
 use rolekeeper_domain::date;
-use rolekeeper_domain::pacer::RateHeaders;
 
 /// Most records in a page.
 pub const MAX_TAKE: u32 = 100;
@@ -76,12 +75,7 @@ impl LogReader {
     /// Returns the record with this id, as it was sent; none when the tenant's log does not hold it (no longer, or not yet).
     pub async fn one(&self, log_id: &str) -> Reply<Option<Vec<u8>>> {
         if is_dots(log_id) {
-            return Reply {
-                result: Ok(None),
-                rate: RateHeaders::default(),
-                date: None,
-                answered_at: None,
-            };
+            return Reply::<()>::from(CallError::Gone { at: None }).map_result(|_| Ok(None));
         }
         let path = format!("logs/{}", utf8_percent_encode(log_id, RESERVED));
         let reply = self.0.call(Method::GET, &path, None).await;

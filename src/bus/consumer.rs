@@ -22,16 +22,6 @@ pub(super) struct Consumer {
     name: String,
 }
 
-impl Consumer {
-    pub(super) fn stream(&self) -> &str {
-        &self.stream
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-}
-
 impl Bus {
     /// Creates a consumer, of the subjects that the filter names or of all; the caller deletes it.
     pub(super) async fn consumer(

@@ -7,7 +7,6 @@ mod append;
 mod bulk;
 mod connect;
 mod consumer;
-mod delivery;
 mod fetch;
 mod names;
 mod partition;

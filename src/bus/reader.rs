@@ -13,8 +13,8 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 
 use super::consumer::{Consumer, said};
-use super::delivery::{Deliveries, Numbers};
 use super::refusals::Refusals;
+use super::streams::unix_ns;
 use super::{Bus, BusError};
 use rolekeeper_domain::event::Headers;
 
@@ -32,9 +32,7 @@ pub struct Reader {
     messages: Stream,
     consumer: Consumer,
     waiting: u64,
-    deliveries: Deliveries,
-    /// Number of the last delivery.
-    delivered: u64,
+    consumer_seq: u64,
     broken: Option<ReadError>,
     disconnects: watch::Receiver<u64>,
     /// Refusals of its requests, the subject of its requests, and the number of the last refusal before them.
@@ -177,10 +175,9 @@ impl Bus {
         match messages {
             Ok(messages) => Ok(Reader {
                 messages,
-                deliveries: Deliveries::of(&consumer),
                 consumer,
                 waiting,
-                delivered: 0,
+                consumer_seq: 0,
                 broken: None,
                 disconnects,
                 refusals,
@@ -258,15 +255,18 @@ impl Reader {
             Some(Err(error)) => return Err(ended(&error.to_string())),
             None => return Err(ReadError::Ended("the subscription was closed".to_owned())),
         };
-        let numbers = self.deliveries.numbers(&inner).map_err(ReadError::Ended)?;
-        let expected = self.delivered + 1;
-        if numbers.delivery != expected {
+        let info = inner
+            .info()
+            .map_err(|error| ReadError::Ended(error.to_string()))?;
+        let expected = self.consumer_seq + 1;
+        if info.consumer_sequence != expected {
             return Err(ReadError::Missed {
                 expected,
-                got: numbers.delivery,
+                got: info.consumer_sequence,
             });
         }
-        self.delivered = expected;
+        self.consumer_seq = expected;
+        let (seq, stored_ns, pending) = (info.stream_sequence, unix_ns(info.published), info.pending);
         let async_nats::Message {
             subject,
             headers,
@@ -274,12 +274,6 @@ impl Reader {
             ..
         } = inner.message;
         let headers = headers.as_ref().and_then(of_event);
-        let Numbers {
-            seq,
-            stored_ns,
-            pending,
-            ..
-        } = numbers;
         Ok(Message::new(subject, headers, payload, (seq, stored_ns, pending)))
     }
 }

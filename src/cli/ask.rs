@@ -52,8 +52,8 @@ impl Tenant {
 }
 
 /// As [`id`], for a command that removes data wherever the id is named: Auth0's ids have a provider, and a shell takes what follows an
-/// unquoted `|` for another command. A quote or an invisible character before the provider, as some programs write them into files,
-/// makes the id of a user whom Auth0 does not know: a request to erase the right user would seem done.
+/// unquoted `|` for another command. Some programs write a quote or an invisible character before the id into a file: Auth0 has no user
+/// with that id, so the erasure of the right user would seem done.
 pub(super) fn whole_id(user: &str) -> Result<UserId<'static>> {
     let id = id(user)?;
     let of_provider = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');

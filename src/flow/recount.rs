@@ -132,8 +132,11 @@ impl Recounter<'_> {
                 for message in &batch {
                     let micros = i128::from(message.stored_ns.div_euclid(1_000));
                     let is_letter = letters.get(&message.seq) == Some(&micros);
-                    let deletes = replaced.get(&message.seq).copied();
-                    let deletes = if is_letter { Some(false) } else { deletes };
+                    let deletes = if is_letter {
+                        Some(false)
+                    } else {
+                        replaced.get(&message.seq).copied()
+                    };
                     messages += u64::from(take(&mut recount, message, (partition, deletes)));
                 }
             }

@@ -20,7 +20,7 @@ const MOST_WATCHED: u32 = 512;
 const LEFT_BEHIND: usize = 1_000;
 /// Most messages of one pull request. The client library asks for the next ones while half of them are to come, so up to
 /// one and a half times as many are in memory before the fold takes them.
-const MOST_PULLED: usize = 6_000;
+const MOST_PULLED: usize = 4_000;
 /// Batches grow again while they take less than this share of the longest commit.
 const QUICK: u32 = 8;
 

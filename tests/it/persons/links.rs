@@ -1,11 +1,12 @@
 //! A link moves the role to the primary, an unlink splits the person again.
 
+use rolekeeper_sandbox::tenant::CallMatch;
 use rolekeeper_sandbox::tenant::Endpoint::ReadUser;
-use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::json;
 
 use crate::world::World;
 use crate::world::events::{plays, retraction, saved};
+use crate::world::not_found::inexistent;
 use crate::world::oracle::ROLE;
 use crate::world::persons::{ANN, GOOGLE, app, told};
 use crate::world::rules::{RulesFile, rule};
@@ -142,13 +143,9 @@ async fn the_links_of_an_account_held_as_gone_stay() {
     world
         .run_sql("UPDATE gone_brake SET engaged_at = now(), users = 20")
         .await;
-    let unknown = json!({"statusCode": 404, "error": "Not Found", "message": "The user does not exist.", "errorCode": "inexistent_user"});
-    let fault = Fault::Status {
-        code: 404,
-        headers: vec![],
-        body: Some(unknown),
-    };
-    world.tenant.hold_fault(CallMatch::to(ReadUser).user(ANN), fault);
+    world
+        .tenant
+        .hold_fault(CallMatch::to(ReadUser).user(ANN), inexistent());
     let unchanged = json!({"blocked": false});
     world.tenant.dashboard_edit(ANN, unchanged).unwrap();
     let held = "SELECT count(*) FROM work_queue WHERE held_by = 'brake_gone'";

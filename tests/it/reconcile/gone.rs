@@ -1,10 +1,11 @@
 //! Users that Auth0 does not know: only its own error counts, no data is forgotten at once, and a mass of them is held.
 
+use rolekeeper_sandbox::tenant::CallMatch;
 use rolekeeper_sandbox::tenant::Endpoint::ReadUser;
-use rolekeeper_sandbox::tenant::{CallMatch, Fault};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::world::events::{play, retraction};
+use crate::world::not_found::{inexistent, not_found};
 use crate::world::oracle::ROLE;
 use crate::world::rules::{RulesFile, rule};
 use crate::world::{Builder, World, text};
@@ -14,20 +15,6 @@ const ADOPTED: &str = "SELECT count(*) FROM assignments WHERE has_role AND adopt
 
 fn sweeping() -> Builder {
     World::builder().env("SWEEP_INTERVAL_S", 1)
-}
-
-fn not_found(body: Value) -> Fault {
-    Fault::Status {
-        code: 404,
-        headers: vec![],
-        body: Some(body),
-    }
-}
-
-fn inexistent() -> Fault {
-    not_found(
-        json!({"statusCode": 404, "error": "Not Found", "message": "The user does not exist.", "errorCode": "inexistent_user"}),
-    )
 }
 
 /// The user earns the role and has it.

@@ -17,6 +17,7 @@ pub(crate) mod losses;
 pub(crate) mod names;
 pub(crate) mod nats_jwt;
 pub(crate) mod nats_options;
+pub(crate) mod not_found;
 pub(crate) mod oracle;
 pub(crate) mod persons;
 pub(crate) mod pooler;

@@ -121,7 +121,7 @@ impl<'r> Evaluation<'r> {
     pub fn has_an_earlier_role(&self, seen: &SeenRoles) -> bool {
         self.roles.iter().any(|role| {
             let known = role.known.as_ref();
-            let anew = || {
+            let without_history = || {
                 role.rule
                     .decide(self.plays(role.rule), None, self.facts.now)
                     .wanted
@@ -129,7 +129,7 @@ impl<'r> Evaluation<'r> {
             role.pin.is_none()
                 && known.is_some_and(|known| known.has_role && known.adopted)
                 && seen.has(&role.rule.role)
-                && !(role.decision.wanted && anew())
+                && !(role.decision.wanted && without_history())
         })
     }
 

@@ -2,19 +2,15 @@
 //!
 //! Owns their requests. Must never let a browser that failed pass for one that is open.
 
-use anyhow::{Context as _, Result, ensure};
-use reqwest::header::{COOKIE, SET_COOKIE};
-use reqwest::{Client, redirect};
+use anyhow::Result;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// The token of the worker's console.
-pub(crate) const TOKEN: &str = "console-of-the-bench-0123456789";
-const FORM: &str = "application/x-www-form-urlencoded";
+use crate::console::Console;
 
 /// Open browsers.
 pub(crate) struct Browsers {
-    open: JoinSet<Result<u64>>,
+    open: JoinSet<Result<()>>,
     close: CancellationToken,
 }
 
@@ -26,23 +22,10 @@ impl Browsers {
             close: CancellationToken::new(),
         };
         for _ in 0..number {
-            let http = Client::builder()
-                .no_proxy()
-                .redirect(redirect::Policy::none())
-                .build()?;
-            let address = format!("http://{ops}/console");
-            let form = format!("name=bench&next=/console&token={TOKEN}");
-            let signed_in = http
-                .post(format!("{address}/sign-in"))
-                .header("content-type", FORM)
-                .body(form);
-            let answer = signed_in.send().await?;
-            let cookie = answer.headers().get(SET_COOKIE).context("no cookie")?.to_str()?;
-            let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
-            let close = browsers.close.clone();
+            let (console, close) = (Console::sign_in(ops).await?, browsers.close.clone());
             browsers.open.spawn(async move {
-                let watched = close.run_until_cancelled(watch(&http, &address, &cookie)).await;
-                watched.unwrap_or(Ok(0))
+                let watched = close.run_until_cancelled(watch(&console)).await;
+                watched.unwrap_or(Ok(()))
             });
         }
         Ok(browsers)
@@ -59,23 +42,11 @@ impl Browsers {
 }
 
 /// Loads the page at each event, for ever.
-async fn watch(http: &Client, address: &str, cookie: &str) -> Result<u64> {
-    let get = |path: &str| http.get(format!("{address}{path}")).header(COOKIE, cookie).send();
+async fn watch(console: &Console) -> Result<()> {
     loop {
-        let mut events = get("/events").await?;
-        ensure!(
-            events.status().is_success(),
-            "the events are refused: {}",
-            events.status()
-        );
+        let mut events = console.get("/events").await?;
         while events.chunk().await?.is_some() {
-            let page = get("").await?;
-            ensure!(
-                page.status().is_success(),
-                "the page is refused: {}",
-                page.status()
-            );
-            page.bytes().await?;
+            console.get("").await?.bytes().await?;
         }
     }
 }

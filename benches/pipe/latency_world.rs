@@ -18,7 +18,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
-use crate::browsers::TOKEN;
+use crate::console::TOKEN;
 use crate::database;
 use crate::ground::Ground;
 use crate::latency_plays::{self, Published, Watch};

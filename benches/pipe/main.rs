@@ -5,6 +5,8 @@
 
 mod baseline;
 mod browsers;
+#[path = "../shared/console.rs"]
+mod console;
 mod consoles;
 mod database;
 mod dedup;

@@ -11,7 +11,8 @@ use rolekeeper_sandbox::worker::Worker;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
-use crate::browsers::{Browsers, TOKEN};
+use crate::browsers::Browsers;
+use crate::console::TOKEN;
 use crate::process;
 use crate::program::{PROGRAM, settings};
 

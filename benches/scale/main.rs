@@ -3,6 +3,8 @@
 //! Owns the measurements and their order. Private servers, a stand-in tenant and the real worker for each size run on
 //! loopback and on the same cores.
 
+#[path = "../shared/console.rs"]
+mod console;
 mod cost;
 #[path = "../shared/entry.rs"]
 mod entry;

@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use crate::cost::{self, Cost};
+use crate::seed;
 use crate::table::{Goal, Table};
 use crate::world::World;
 
@@ -19,6 +20,19 @@ const SCRAPES: u32 = 50;
 const EXPLANATIONS: u32 = 100;
 /// Goal of the slowest but one of them.
 const EXPLAINED_MS: f64 = 100.0;
+
+/// The pages of the console, by their paths, but that of one user.
+const PAGES: [&str; 9] = [
+    "",
+    "/changes",
+    "/queue",
+    "/parked",
+    "/dead-letters",
+    "/brakes",
+    "/rules",
+    "/users",
+    "/users?q=a",
+];
 
 /// Sizes of the measurement. The goals hold for the defaults; smaller sizes serve the development of the bench.
 #[derive(Debug, Parser)]
@@ -47,6 +61,7 @@ struct Size {
     scrape: Cost,
     explanation: Cost,
     explained: Vec<f64>,
+    console: Cost,
     start: Cost,
     crossing: Cost,
     rules: Cost,
@@ -76,6 +91,7 @@ pub(crate) async fn all(sizes: Sizes) -> Result<ExitCode> {
         for size in &mut all {
             size.scrape().await?;
             size.explain().await?;
+            size.console().await?;
             size.cross(sizes.crossings).await?;
             size.rules().await?;
         }
@@ -105,6 +121,7 @@ impl Size {
             scrape: Cost::default(),
             explanation: Cost::default(),
             explained: vec![],
+            console: Cost::default(),
             start: Cost::default(),
             crossing: Cost::default(),
             rules: Cost::default(),
@@ -144,6 +161,22 @@ impl Size {
         self.explanation.push(spent, began.elapsed(), EXPLANATIONS);
         times.sort_by(f64::total_cmp);
         self.explained.extend(times.iter().rev().nth(1));
+        Ok(())
+    }
+
+    /// Shows each page of the console.
+    async fn console(&mut self) -> Result<()> {
+        let console = self.world.console().await?;
+        let user = format!(
+            "/user?id={}",
+            seed::user(self.world.users / 2).replace('|', "%7C")
+        );
+        let (began, before) = (Instant::now(), self.world.cpu()?);
+        for page in PAGES.into_iter().chain([user.as_str()]) {
+            console.get(page).await?.bytes().await?;
+        }
+        let spent = self.world.cpu()? - before;
+        self.console.push(spent, began.elapsed(), 1);
         Ok(())
     }
 
@@ -202,6 +235,7 @@ fn table(all: &[Size], idle_seconds: u64) -> Result<Table> {
         let row = format!("an explanation, {} users: p99, ms", size.world.users);
         table.row(&row, Some(Goal::AtMost(EXPLAINED_MS)), &size.explained);
     }
+    cost::rows(&mut table, "all pages of the console", &of(|size| &size.console))?;
     cost::rows(&mut table, "a start until ready", &of(|size| &size.start))?;
     cost::rows(
         &mut table,

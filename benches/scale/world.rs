@@ -18,6 +18,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
+use crate::console::{Console, TOKEN};
 use crate::{postgres, process, seed};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rolekeeper");
@@ -63,6 +64,7 @@ impl World {
             worker::settings(&url, &nats.url(), &tenant.base_url(), (CLIENT, SECRET), LOG_TOKEN);
         // This is the largest plan, so no rate limit delays the worker.
         settings.push(("AUTH0_PLAN", "500:10000".to_owned()));
+        settings.push(("CONSOLE_READ_TOKEN", TOKEN.to_owned()));
         worker::migrate(Path::new(PROGRAM), &settings).await?;
         seed::users(&url, users).await?;
         let mut world = Self {
@@ -133,6 +135,12 @@ impl World {
         let ops = self.worker()?.address("OPS_LISTEN");
         let ops = ops.context("the worker has no ops listener")?;
         self.http.metrics(&format!("http://{ops}/metrics")).await
+    }
+
+    /// Signs in to the console.
+    pub(crate) async fn console(&self) -> Result<Console> {
+        let ops = self.worker()?.address("OPS_LISTEN");
+        Console::sign_in(&ops.context("the worker has no ops listener")?).await
     }
 
     /// Lets one user reach the threshold with one play; returns when the tenant has the role.

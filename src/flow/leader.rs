@@ -20,6 +20,7 @@ use super::confirm::Confirm;
 use super::drain::DrainSamples;
 use super::erase_deleted::EraseDeleted;
 use super::gap_filler::GapFiller;
+use super::hand_over::{HandOver, LEFT_FOR};
 use super::limits::LimitsInForce;
 use super::permit::RateLimiter;
 use super::presence::Paced;
@@ -78,6 +79,7 @@ pub struct Leader {
     /// Reads a second that the plan allows.
     plan_reads_per_s: f64,
     rate_limiter: Arc<RateLimiter>,
+    hand_over: HandOver,
     work: Work,
 }
 
@@ -109,6 +111,7 @@ impl Leader {
         );
         let rate_limiter = RateLimiter::new(plan, held.reserve());
         // None where the plan counts log reads separately from reads of users.
+        let hand_over = HandOver::new(deps.bus.clone());
         let of_logs = (!plan.has_bucket_for_logs()).then(|| Arc::clone(&rate_limiter));
         let work = Work {
             sweep: Sweep {
@@ -184,6 +187,7 @@ impl Leader {
             limits: deps.limits,
             plan_reads_per_s: plan.reads_per_second(),
             rate_limiter,
+            hand_over,
             work,
         }
     }
@@ -198,7 +202,8 @@ impl Leader {
         while !stop.is_cancelled() {
             self.take_over();
             let changed = (&mut self.rules, &mut self.limits);
-            let ended = Box::pin(self.work.lead(&mut retry, changed, &stop)).await;
+            let lead = self.work.lead(&mut retry, changed, &mut self.hand_over, &stop);
+            let ended = Box::pin(lead).await;
             // Gauges that only the leader sets.
             self.work.metrics.reconcile_active.set(0);
             self.work.metrics.circuit_breaker_open.set(0);
@@ -238,6 +243,7 @@ impl Work {
         &self,
         retry: &mut RetryLoop,
         (rules, limits): (&mut watch::Receiver<Arc<Rules>>, &mut LimitsInForce),
+        hand_over: &mut HandOver,
         stop: &CancellationToken,
     ) -> Result<Duration, StoreError> {
         // Also where another worker leads from now on.
@@ -259,12 +265,16 @@ impl Work {
         self.metrics.reconcile_active.set(1);
         self.dispatcher.begin_leadership(bound).await?;
         let mut attempts = JoinSet::new();
-        let (ending, mut all_dispatched) = (CancellationToken::new(), false);
+        let (ending, mut all_dispatched, mut pause) = (CancellationToken::new(), false, Duration::ZERO);
         let mut dispatch = Box::pin(self.dispatcher.dispatch(&mut attempts, &ending));
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
             _ = rules.changed() => Ok(()),
             _ = limits.changed() => Ok(()),
+            () = hand_over.is_due() => {
+                pause = LEFT_FOR;
+                Ok(())
+            }
             kept = self.keep(&mut lock) => kept,
             ended = self.dispatcher.listen() => ended,
             ended = &mut dispatch => {
@@ -292,7 +302,7 @@ impl Work {
         }
         // Attempts in flight complete, so that a write that was sent is recorded.
         while attempts.join_next().await.is_some() {}
-        ended.map(|()| Duration::ZERO)
+        ended.map(|()| pause)
     }
 
     /// Shows Postgres, and readiness, that the worker is alive; ends when the lock is lost.

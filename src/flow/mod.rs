@@ -15,6 +15,7 @@ mod erase_deleted;
 pub mod fold;
 mod forgotten;
 mod gap_filler;
+mod hand_over;
 pub mod import;
 pub mod kept;
 pub mod leader;

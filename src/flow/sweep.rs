@@ -94,13 +94,7 @@ impl Sweep {
             }
             Part::Parked => self.store.wake_parked(PARKED_FOR).await,
             Part::Held => self.store.wake_held().await,
-            Part::DisplayNames => {
-                let users = self.store.sweep_display_names(self.writes, PARKED_FOR).await?;
-                if users > 0 {
-                    info!(users, "sweep queued users whose display name was not written yet");
-                }
-                Ok(())
-            }
+            Part::DisplayNames => self.display_names().await,
             Part::Verify => self.verify().await,
             Part::Writes => {
                 let users = self.store.follow_up_writes(self.left_over_after).await?;
@@ -111,6 +105,20 @@ impl Sweep {
             }
             Part::Races => self.races().await,
         }
+    }
+
+    /// Ends old refusals, and queues users in slices: in shadow mode requests wait without an attempt.
+    async fn display_names(&self) -> Result<(), StoreError> {
+        self.store.end_refusals(PARKED_FOR).await?;
+        let (mut after, mut users) = (self.writes.then(String::new), 0);
+        while let Some(last) = after {
+            let (queued, next) = self.store.queue_names(&last).await?;
+            (after, users) = (next, users + queued);
+        }
+        if users > 0 {
+            info!(users, "sweep queued users whose display name was not written yet");
+        }
+        Ok(())
     }
 
     /// Ends races that no attempt can conclude, with an error, and queues the users of the others.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::slices::SLICE;
 use super::{Enqueue, Priority, Store, StoreError, Tx, erasures, work_queue};
 use rolekeeper_domain::display_name::DisplayName;
 use rolekeeper_domain::ids::UserId;
@@ -166,9 +167,8 @@ impl Store {
         Ok(name.fetch_one(&self.pool).await?)
     }
 
-    /// Allows names again that were refused longer than `after` ago, and, with `writes`, enqueues users whose requested
-    /// name would otherwise not be written, such as one from shadow mode. Returns the number.
-    pub async fn sweep_display_names(&self, writes: bool, after: Duration) -> Result<u64, StoreError> {
+    /// Allows names again that were refused longer than `after` ago.
+    pub async fn end_refusals(&self, after: Duration) -> Result<(), StoreError> {
         sqlx::query!(
             "DELETE FROM display_names
              WHERE request_id IS NULL AND refused_at < now() - $1::double precision * interval '1 second'",
@@ -185,28 +185,39 @@ impl Store {
         .execute(&self.pool)
         .await?;
         crash_point!("refusals_ended");
-        if !writes {
-            return Ok(0);
-        }
+        Ok(())
+    }
+
+    /// Enqueues the users of the next requests behind the user `after` that would otherwise not be written, such as those from
+    /// shadow mode. Returns the number of users, and the last user of the slice unless it was the last slice.
+    pub async fn queue_names(&self, after: &str) -> Result<(u64, Option<String>), StoreError> {
         let mut tx = self.begin().await?;
-        let waiting = sqlx::query_scalar!(
-            "SELECT user_id FROM display_names d WHERE requested IS NOT NULL AND refused IS NULL
-               AND NOT EXISTS (SELECT FROM gone_users g WHERE g.user_id = d.user_id)
+        let slice = sqlx::query!(
+            r#"SELECT user_id, NOT EXISTS (SELECT FROM gone_users g WHERE g.user_id = d.user_id)
                -- a timer or held changes do not replace an attempt
                AND NOT EXISTS (SELECT FROM work_queue n WHERE n.user_id = d.user_id AND n.held_by IS NULL
-                   AND (n.enqueued_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL))"
+                   AND (n.enqueued_at <= now() OR n.due_at <= now() OR n.lease IS NOT NULL)) AS "is_left!"
+               FROM (SELECT user_id FROM display_names WHERE requested IS NOT NULL AND refused IS NULL AND user_id > $1
+                   ORDER BY user_id LIMIT $2) AS d ORDER BY user_id"#,
+            after,
+            SLICE
         );
-        let entry = |user: String| Enqueue {
-            user,
-            priority: Priority::DisplayName,
-            force_fetch: false,
-            cause: None,
-            flapping: false,
-        };
-        let mut entries: Vec<Enqueue> = waiting.fetch_all(&mut tx).await?.into_iter().map(entry).collect();
+        let slice = slice.fetch_all(&mut tx).await?;
+        let is_full = slice.len() as u64 >= SLICE.unsigned_abs();
+        let last = slice.last().filter(|_| is_full).map(|row| row.user_id.clone());
+        let left = slice.into_iter().filter(|row| row.is_left);
+        let mut entries: Vec<Enqueue> = left
+            .map(|row| Enqueue {
+                user: row.user_id,
+                priority: Priority::DisplayName,
+                force_fetch: false,
+                cause: None,
+                flapping: false,
+            })
+            .collect();
         work_queue::enqueue(&mut tx, &mut entries).await?;
         tx.commit().await?;
         crash_point!("requests_queued");
-        Ok(entries.len() as u64)
+        Ok((entries.len() as u64, last))
     }
 }

@@ -163,9 +163,10 @@ impl Store {
     async fn name_gauges(&self) -> Result<NameGauges, StoreError> {
         let names = sqlx::query_as!(
             NameGauges,
-            r#"SELECT count(*) FILTER (WHERE requested IS NOT NULL AND refused IS NULL) AS "waiting!",
-                   count(*) FILTER (WHERE refused IS NOT NULL) AS "refused!"
-               FROM display_names"#
+            r#"SELECT greatest(0, coalesce(sum(value) FILTER (WHERE counter = 'names_waiting'), 0))::bigint AS "waiting!",
+                   greatest(0, coalesce(sum(value) FILTER (WHERE counter = 'names_refused'), 0))::bigint AS "refused!"
+               FROM (SELECT counter, value FROM counters UNION ALL SELECT counter, change FROM counter_changes) AS counted
+               WHERE counter IN ('names_waiting', 'names_refused')"#
         );
         Ok(names.fetch_one(&self.pool).await?)
     }

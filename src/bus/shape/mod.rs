@@ -133,6 +133,8 @@ struct Guard {
 
 enum Needs {
     Exactly(Value),
+    /// The field is false or absent.
+    Off,
     /// The field has no limit: 0 or less.
     NoLimit,
     /// The field has at least this value.
@@ -145,6 +147,7 @@ impl Guard {
     fn holds(&self, shape: &Shape) -> bool {
         match &self.needs {
             Needs::Exactly(value) => shape.get(self.field) == Some(value),
+            Needs::Off => shape.get(self.field).is_none_or(|value| value == false),
             Needs::NoLimit => int(shape, self.field) <= 0,
             Needs::AtLeast(least) => int(shape, self.field) >= *least,
             Needs::Lists(wanted) => {
@@ -158,6 +161,7 @@ impl Guard {
     fn corrected(&self, shape: &Shape) -> Value {
         match &self.needs {
             Needs::Exactly(value) => value.clone(),
+            Needs::Off => false.into(),
             Needs::NoLimit => (-1).into(),
             Needs::AtLeast(least) => (*least).into(),
             Needs::Lists(wanted) => {
@@ -183,6 +187,12 @@ fn guards(name: &str) -> Vec<Guard> {
         guard("discard", Needs::Exactly("new".into())),
         guard("deny_delete", Needs::Exactly(true.into())),
         guard("max_msgs_per_subject", Needs::NoLimit),
+        // A publisher would wait for an acknowledgement that never comes.
+        guard("no_ack", Needs::Off),
+        // One message that is too large is refused for ever, and with it the rest of its delivery.
+        guard("max_msg_size", Needs::NoLimit),
+        // A header of one message would remove all earlier ones.
+        guard("allow_rollup_hdrs", Needs::Off),
         guard("duplicate_window", Needs::AtLeast(nanos(duplicate_window(name)))),
     ];
     if name == APP_EVENTS {

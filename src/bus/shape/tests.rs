@@ -62,12 +62,15 @@ fn guards_are_brought_in_order_and_nothing_else() {
         ("discard", "old".into()),
         ("deny_delete", false.into()),
         ("max_msgs_per_subject", 5.into()),
+        ("no_ack", true.into()),
+        ("max_msg_size", 512.into()),
+        ("allow_rollup_hdrs", true.into()),
         ("duplicate_window", 1.into()),
         ("subject_transform", json!({"src": "*.*", "dest": "$1.$2"})),
     ] {
         there.insert(field.to_owned(), value);
     }
-    assert_eq!(differences(&there, APP_EVENTS).len(), 6);
+    assert_eq!(differences(&there, APP_EVENTS).len(), 9);
     edit(&mut there, APP_EVENTS, Limits::default());
     assert!(differences(&there, APP_EVENTS).is_empty());
     assert_eq!(there["subjects"], json!(["plays.*", "extra", "playlists.*"]));

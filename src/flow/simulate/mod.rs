@@ -122,14 +122,14 @@ impl Simulate<'_> {
         for user in erased.into_ids() {
             replay.leave_out(&user);
         }
-        let (mut again, before) = (Pass::default(), pass.window.messages);
+        let (mut again, before) = (Pass::default(), pass.messages);
         let mut kept = Kept::new(self.bus, extent, self.stop.clone());
         let mut report = |read| progress(before + read, all);
         let not_counted = (&present.dead, &voids);
         let replayed = replay_all(&mut kept, &mut replay, not_counted, &mut again, &mut report).await;
         kept.close().await;
         replayed?;
-        if pass.window != again.window {
+        if pass.window() != again.window() {
             return Err(SimulateError::Trimmed);
         }
         let report = self.without_erased(replay.end(room.now_ns)).await?;
@@ -160,8 +160,9 @@ impl Simulate<'_> {
     }
 
     fn ended(&self, report: Report, pass: Pass, present: &Present) -> Simulation {
+        let window = pass.window();
         let not_known = NotKnown {
-            window: &pass.window,
+            window: &window,
             report: &report,
             rules: self.rules,
             cursor: present.cursor.as_ref(),
@@ -169,7 +170,7 @@ impl Simulate<'_> {
         };
         Simulation {
             not_known: not_known.sentences(),
-            history: pass.window,
+            history: window,
             report,
             dead_letters: pass.dead,
         }
@@ -197,7 +198,7 @@ async fn sum(
             }
         }
         erased.find().await?;
-        progress(pass.window.messages);
+        progress(pass.messages);
     }
     Ok(())
 }
@@ -218,7 +219,7 @@ async fn replay_all(
                 replay.take(&event, Place { seq, stored_ns });
             }
         }
-        progress(pass.window.messages);
+        progress(pass.messages);
     }
     Ok(())
 }

@@ -33,7 +33,11 @@ pub struct Window {
 /// The messages of one pass.
 #[derive(Default)]
 pub(super) struct Pass {
-    pub(super) window: Window,
+    /// Sequence and store time of the first one and of the last one, Unix nanoseconds.
+    ends: Option<[(u64, i64); 2]>,
+    /// Number of messages, and of those that are missing between them.
+    pub(super) messages: u64,
+    missing: u64,
     /// Messages that count nothing, by reason.
     pub(super) dead: BTreeMap<String, u64>,
 }
@@ -45,14 +49,12 @@ impl Pass {
         message: &'m Message,
         dead: &HashMap<u64, String>,
     ) -> Option<Event<'m>> {
-        let window = &mut self.window;
-        let (seq, at) = (message.seq, of_unix_ns(message.stored_ns));
-        let expected = window.last_seq.map_or(seq, |last| last + 1);
-        window.missing += seq.saturating_sub(expected);
-        window.messages += 1;
-        window.first_seq.get_or_insert(seq);
-        window.from.get_or_insert(at);
-        (window.last_seq, window.to) = (Some(seq), Some(at));
+        let seq = message.seq;
+        let [_, last] = self.ends.get_or_insert([(seq, message.stored_ns); 2]);
+        // The first one follows itself.
+        self.missing += seq.saturating_sub(last.0 + 1);
+        *last = (seq, message.stored_ns);
+        self.messages += 1;
         let (reason, event) = match event::parse(message.subject(), message.headers(), message.payload()) {
             Err(reject) => (reject.reason.as_str(), None),
             Ok(event) => match dead.get(&seq) {
@@ -65,5 +67,19 @@ impl Pass {
             None => drop(self.dead.insert(reason.to_owned(), 1)),
         }
         event
+    }
+
+    /// The messages so far.
+    pub(super) fn window(&self) -> Window {
+        let [first, last] = self.ends.map_or([None; 2], |ends| ends.map(Some));
+        let at = |(_, stored_ns)| of_unix_ns(stored_ns);
+        Window {
+            first_seq: first.map(|(seq, _)| seq),
+            from: first.map(at),
+            last_seq: last.map(|(seq, _)| seq),
+            to: last.map(at),
+            messages: self.messages,
+            missing: self.missing,
+        }
     }
 }

@@ -89,6 +89,7 @@ async fn migrate_brings_the_guards_in_order() {
     edited.discard = DiscardPolicy::Old;
     edited.subjects = vec!["plays.*".to_owned(), "further.*".to_owned()];
     edited.max_messages_per_subject = 7;
+    (edited.no_ack, edited.max_message_size, edited.allow_rollup) = (true, 700, true);
     edited.subject_transform = None;
     world
         .jetstream
@@ -100,6 +101,8 @@ async fn migrate_brings_the_guards_in_order() {
     assert_eq!(after.discard, DiscardPolicy::New);
     assert_eq!(after.subjects, ["plays.*", "further.*", "playlists.*"]);
     assert_eq!(after.max_messages_per_subject, -1);
+    assert_eq!(after.max_message_size, -1);
+    assert!(!after.no_ack && !after.allow_rollup);
     assert_eq!(after.subject_transform, wanted.subject_transform);
     assert_eq!(after.republish, edited.republish);
     assert_eq!(after.max_bytes, edited.max_bytes);

@@ -121,6 +121,8 @@ const WRONG: &str = "SELECT count(*) FROM (
     UNION ALL SELECT 'waiting_1', count(*) FROM work_queue WHERE priority = 1
     UNION ALL SELECT 'parked', count(*) FROM work_queue WHERE parked_at IS NOT NULL
     UNION ALL SELECT 'held', count(*) FROM work_queue WHERE parked_at IS NULL AND held_by IS NOT NULL
+    UNION ALL SELECT 'names_refused', count(*) FROM display_names WHERE refused IS NOT NULL
+    UNION ALL SELECT 'names_waiting', count(*) FROM display_names WHERE refused IS NULL
     UNION ALL SELECT counter, count(*) FROM (SELECT due_slot(due_at) AS counter FROM work_queue
         WHERE parked_at IS NULL AND held_by IS NULL AND due_at > now() + interval '10 minutes') AS later GROUP BY counter
 ) AS here USING (counter) WHERE coalesce(c.value, 0) <> here.value";
@@ -137,6 +139,11 @@ async fn counters_follow_every_statement_and_are_summed_up() {
         "INSERT INTO assignments AS a (user_id, role, wanted, has_role, adopted) SELECT 'u' || n, 'b', true, true, n = 20 FROM generate_series(10, 20) AS n
          ON CONFLICT (user_id, role) DO UPDATE SET has_role = NOT a.has_role",
         "DELETE FROM assignments WHERE user_id IN ('u3', 'u6', 'u20') OR (user_id = 'u5' AND role = 'a')",
+        "INSERT INTO display_names (user_id, request_id, requested, requested_at)
+         SELECT 'u' || n, gen_random_uuid(), 'Ann', now() FROM generate_series(1, 9) AS n",
+        "UPDATE display_names SET refused = 'Ann', refused_at = now(), refusal = 'no' WHERE user_id > 'u4'",
+        "UPDATE display_names SET requested = NULL, request_id = NULL, requested_at = NULL WHERE user_id > 'u6'",
+        "DELETE FROM display_names WHERE user_id IN ('u1', 'u5', 'u9')",
         "INSERT INTO work_queue (user_id, priority) SELECT 'u' || n, 1 FROM generate_series(1, 5) AS n",
         "INSERT INTO work_queue (user_id, priority) SELECT 'u' || n, 1 FROM generate_series(4, 7) AS n ON CONFLICT DO NOTHING",
         "UPDATE work_queue SET priority = 0 WHERE user_id IN ('u3', 'u4')",

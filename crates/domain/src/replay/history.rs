@@ -75,9 +75,9 @@ pub(super) struct Kept {
 impl Kept {
     /// The plays for its owner; 0 where nothing of them is known.
     pub(super) fn counted(&self) -> i64 {
-        match (&self.playlist.owner, self.known) {
-            (Some(owner), Known::Yes | Known::Shifted) => self.playlist.share_of(owner.as_str()),
-            _ => 0,
+        match self.known {
+            Known::Yes | Known::Shifted => self.playlist.share_of_owner(),
+            Known::AfterDeletion | Known::No => 0,
         }
     }
 }

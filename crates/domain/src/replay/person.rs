@@ -83,7 +83,7 @@ impl Crossed {
     pub(super) fn crossed(&mut self, crossing: Crossing) {
         self.user.crossed += 1;
         if self.user.crossings.len() < KEPT {
-            self.user.crossings.push(crossing);
+            push(&mut self.user.crossings, crossing);
         }
     }
 
@@ -125,17 +125,26 @@ impl Crossed {
             self.user.flaps += u64::from(*times > 0);
             *times += 1;
             if self.user.changes.len() < KEPT {
-                self.user.changes.push(Change {
+                let change = Change {
                     at: facts.now,
                     role: known.role.clone(),
                     granted,
                     event_id: event_id.map(str::to_owned),
-                });
+                };
+                push(&mut self.user.changes, change);
             }
             changed(facts.now, change);
         }
         self.again_at = evaluation.again_at();
     }
+}
+
+/// Adds to a list that is short for most of very many users: it grows from one entry on.
+fn push<T>(list: &mut Vec<T>, entry: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len().max(1));
+    }
+    list.push(entry);
 }
 
 /// A user whose profile meets every condition: events do not tell it.

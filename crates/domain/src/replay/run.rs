@@ -252,9 +252,8 @@ impl<'r> Replay<'r> {
 
     /// One playlist of the person had `before` plays and has `after`.
     fn counted(&mut self, at: usize, before: i64, after: i64, (event_id, place): (&str, Place)) {
-        let now = of_unix_ns(place.stored_ns);
         let person = &mut self.persons[at];
-        let old = person.facts(now);
+        let (best, total) = (person.best, person.total);
         person.total += after - before;
         if after >= person.best {
             person.best = after;
@@ -262,29 +261,27 @@ impl<'r> Replay<'r> {
             let plays = person.playlists.iter().map(|one| self.playlists[*one].counted());
             person.best = plays.max().unwrap_or(0);
         }
-        let new = person.facts(now);
-        if person.is_erased {
-            return;
-        }
-        let crossings = [
-            (Measure::BestPlaylist, old.best, new.best),
-            (Measure::AllPlaylists, old.total, new.total),
+        let measured = [
+            (Measure::BestPlaylist, best, person.best),
+            (Measure::AllPlaylists, total, person.total),
         ];
         let band = |of, plays| self.rules.thresholds_reached(of, plays);
-        let crossings = crossings.map(|(of, old, plays)| {
-            let up = plays > old;
-            (band(of, old) != band(of, plays)).then(|| Crossing {
+        let crosses = |(of, old, plays)| band(of, old) != band(of, plays);
+        if person.is_erased || !measured.into_iter().any(crosses) {
+            return;
+        }
+        let now = of_unix_ns(place.stored_ns);
+        let (old, new) = (Facts { best, total, now }, person.facts(now));
+        let crossings = measured.map(|(of, old, plays)| {
+            crosses((of, old, plays)).then(|| Crossing {
                 at: now,
                 event_id: event_id.to_owned(),
                 stream_seq: place.seq,
                 of,
                 plays,
-                up,
+                up: plays > old,
             })
         });
-        if crossings.iter().all(Option::is_none) {
-            return;
-        }
         for crossing in crossings.iter().flatten() {
             self.report.up += u64::from(crossing.up);
             self.report.down += u64::from(!crossing.up);

@@ -37,8 +37,15 @@ impl Playlist {
     /// The playlist's part of the plays of all playlists of `owner`; 0 if it has another owner or is deleted.
     #[must_use]
     pub fn share_of(&self, user: &str) -> i64 {
-        let theirs = !self.deleted && self.owner.as_ref().is_some_and(|owner| owner.as_str() == user);
-        if theirs { self.shown() } else { 0 }
+        let theirs = self.owner.as_ref().is_some_and(|owner| owner.as_str() == user);
+        if theirs { self.share_of_owner() } else { 0 }
+    }
+
+    /// The playlist's part of the plays of all playlists of its owner; 0 without an owner, or if it is deleted.
+    #[must_use]
+    pub fn share_of_owner(&self) -> i64 {
+        let counts = !self.deleted && self.owner.is_some();
+        if counts { self.shown() } else { 0 }
     }
 
     fn is_of(&self, user: &UserId<'_>) -> bool {

@@ -4,3 +4,4 @@ mod default;
 mod failures;
 mod rate;
 mod requested;
+mod shadow;

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::brake_release;
-use super::output::say;
+use super::output::{self, say};
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use crate::flow::brakes::brakes;
@@ -120,7 +120,7 @@ pub(super) async fn run(args: BrakeArgs) -> Result<()> {
         None => {
             let brakes = brakes(&store, show.into(), None).await?;
             if json {
-                say!("{}", serde_json::to_string_pretty(&brakes)?);
+                output::json(&brakes)?;
             } else {
                 shown(&brakes);
             }

@@ -36,7 +36,7 @@ pub(super) async fn run(args: ChangesArgs) -> Result<()> {
     let period = Period::named(&period).unwrap_or_default();
     let changes = store.changes(period).await?;
     if json {
-        say!("{}", serde_json::to_string_pretty(&changes)?);
+        output::json(&changes)?;
     } else {
         say!("{}", changes.title(period));
         output::to_stdout(format_args!("{}", table(&changes)));

@@ -5,7 +5,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::output::say;
+use super::output::{self, say};
 use crate::app;
 use crate::config::{BusArgs, DatabaseArgs, check_parts};
 use crate::flow::pipe::PipeWatch;
@@ -32,7 +32,7 @@ pub(super) async fn run(args: PipeArgs) -> Result<()> {
     let watch = PipeWatch::new(store, app::bus(&bus).await?);
     let pipe = Box::pin(watch.read_twice()).await;
     if json {
-        say!("{}", serde_json::to_string_pretty(&*pipe)?);
+        output::json(&*pipe)?;
     } else {
         shown(&pipe);
     }

@@ -5,7 +5,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::output::say;
+use super::output::{self, say};
 use crate::app;
 use crate::config::DatabaseArgs;
 use rolekeeper_domain::explanation::{Queued, moment, plain};
@@ -43,7 +43,7 @@ pub(super) async fn run(args: QueueArgs) -> Result<()> {
     let store = app::connect_to_read(&database.checked()?).await?;
     let queue = store.queue_page(&after, next.into(), limit.into()).await?;
     if json {
-        say!("{}", serde_json::to_string_pretty(&queue)?);
+        output::json(&queue)?;
     } else {
         shown(&queue);
     }

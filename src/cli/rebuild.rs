@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::interrupt::Interrupt;
-use super::output::{remark, say};
+use super::output::{self, remark, say};
 use super::progress::Progress;
 use super::rules;
 use super::verify::{not_checked, partitions};
@@ -78,7 +78,7 @@ pub(super) async fn run(args: RebuildArgs) -> Result<ExitCode> {
     progress.clear();
     let rebuilt = rebuilt?;
     if json {
-        say!("{}", serde_json::to_string_pretty(&rebuilt)?);
+        output::json(&rebuilt)?;
     } else {
         say!("{}", shown(&rebuilt));
     }

@@ -79,7 +79,7 @@ pub(super) async fn run(args: RulesArgs) -> Result<ExitCode> {
         Action::Show { json: true } => {
             let store = app::connect_to_read(&database).await?;
             let shown = store.rules_shown(i64::MAX, ACTIVATIONS).await?;
-            say!("{}", serde_json::to_string_pretty(&shown)?);
+            output::json(&shown)?;
         }
         Action::Show { json: false } => show(&app::connect(&database).await?).await?,
         Action::Plan {

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::ask::id;
-use super::output::{self, say};
+use super::output;
 use crate::app;
 use crate::config::{DatabaseArgs, ErasureArgs, ForbiddenArgs};
 use crate::store::Explained;
@@ -69,7 +69,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<()> {
     };
     let explanation = Explanation::of(*stored, &forbidden.roles());
     if json {
-        say!("{}", serde_json::to_string_pretty(&explanation)?);
+        output::json(&explanation)?;
     } else {
         output::to_stdout(format_args!("{}", text::of(&explanation)));
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::interrupt::Interrupt;
-use super::output::{self, say};
+use super::output;
 use super::progress::Progress;
 use super::rules;
 use crate::app;
@@ -108,7 +108,7 @@ pub(super) async fn run(args: SimulateArgs) -> Result<()> {
             plan,
             work,
         };
-        say!("{}", serde_json::to_string_pretty(&shown)?);
+        output::json(&shown)?;
     } else {
         output::to_stdout(format_args!("{}", text::of(&simulation, &work, plan, limit)));
     }

@@ -12,7 +12,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::interrupt::Interrupt;
-use super::output::{self, remark, say};
+use super::output::{self, remark};
 use super::progress::Progress;
 use crate::app;
 use crate::config::{Auth0Config, BusConfig, VerifyConfig, VerifySettings};
@@ -86,7 +86,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<ExitCode> {
     let verified = run.verify((bus, partition), auth0);
     let verified = interrupt.stops(Box::pin(verified), &run.stop).await?;
     if json {
-        say!("{}", serde_json::to_string_pretty(&verified)?);
+        output::json(&verified)?;
     } else {
         output::to_stdout(format_args!("{}", text::of(&verified, limit)));
     }

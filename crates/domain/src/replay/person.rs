@@ -24,6 +24,8 @@ pub(super) struct Person {
     pub(super) uncertain: bool,
     /// The person was erased: crossings are neither kept nor summed.
     pub(super) is_erased: bool,
+    /// What is kept of a person who has crossed a threshold.
+    pub(super) crossed: Option<Box<Crossed>>,
 }
 
 impl Person {

@@ -41,7 +41,6 @@ pub struct Replay<'r> {
     playlists: Vec<Kept>,
     by_id: HashMap<Box<str>, usize>,
     persons: Vec<Person>,
-    crossed: HashMap<usize, Crossed>,
     report: Report,
     /// Changes in each hour.
     hours: BTreeMap<i64, u64>,
@@ -80,7 +79,6 @@ impl<'r> Replay<'r> {
             playlists,
             by_id: HashMap::new(),
             persons: Vec::new(),
-            crossed: HashMap::new(),
             report: Report {
                 unknown,
                 ..Report::default()
@@ -192,9 +190,12 @@ impl<'r> Replay<'r> {
     #[must_use]
     pub fn end(mut self, end_ns: i64) -> Report {
         let now = of_unix_ns(end_ns);
-        let mut persons: Vec<usize> = self.crossed.keys().copied().collect();
-        persons.sort_unstable();
-        for person in persons {
+        let mut crossed = 0;
+        for person in 0..self.persons.len() {
+            if self.persons[person].crossed.is_none() {
+                continue;
+            }
+            crossed += 1;
             let facts = self.persons[person].facts(now);
             self.with_crossed(person, facts, |one, rules, changed| {
                 one.settle(facts, rules, changed);
@@ -202,11 +203,12 @@ impl<'r> Replay<'r> {
         }
         let mut report = self.report;
         report.unknown.maybe_forgiven = self.maybe_forgiven.len() as u64;
+        report.users.reserve_exact(crossed);
         for (id, person) in self.by_id {
-            if let Some(Crossed {
-                user, began_between, ..
-            }) = self.crossed.remove(&person)
-            {
+            if let Some(crossed) = self.persons[person].crossed.take() {
+                let Crossed {
+                    user, began_between, ..
+                } = *crossed;
                 report.unknown.began_between += began_between;
                 report.flaps += user.flaps;
                 report.users.push(User {
@@ -304,8 +306,9 @@ impl<'r> Replay<'r> {
         f: impl FnOnce(&mut Crossed, &Rules, &mut dyn FnMut(OffsetDateTime, RoleChange)),
     ) {
         let (rules, start) = (self.rules, self.start);
-        let one = self.crossed.entry(person);
-        let one = one.or_insert_with(|| Crossed::at_start(Facts { now: start, ..before }, rules));
+        let one = self.persons[person]
+            .crossed
+            .get_or_insert_with(|| Box::new(Crossed::at_start(Facts { now: start, ..before }, rules)));
         let (report, hours) = (&mut self.report, &mut self.hours);
         f(one, rules, &mut |at, change| {
             match change {

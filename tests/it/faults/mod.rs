@@ -1,8 +1,10 @@
 //! Workers and servers that die, freeze, return or are restored.
 
+mod cluster;
 mod crash_points;
 mod late_writes;
 mod postgres;
+mod replica;
 mod stop;
 mod takeover;
 mod term_ends;

@@ -1,7 +1,5 @@
 //! A mirror replaces APP_EVENTS: the fold continues without loss, and repeats count once.
 
-use async_nats::jetstream::stream::{Config, Source};
-
 use crate::world::events::{Sent, plays, saved};
 use crate::world::{APP_EVENTS, World, text};
 
@@ -9,37 +7,6 @@ const PLAYS: &str = "SELECT plays FROM playlists WHERE playlist_id = 'pl_1'";
 const FOLDED: &str = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
 const LOSS: &str = "SELECT count(*) FROM stream_losses WHERE accepted_at IS NULL AND kind = 'recreated'";
 const DROPPED: &str = "rolekeeper_duplicates_dropped_total";
-
-async fn config(world: &World) -> Config {
-    let stream = world.jetstream.get_stream(APP_EVENTS).await.expect("the stream");
-    stream.cached_info().config.clone()
-}
-
-/// Creates a mirror of the stream `of`, and waits until it has all messages.
-async fn mirror(world: &World, like: &Config, name: &str, of: &str) {
-    let mut origin = world.jetstream.get_stream(of).await.expect("the origin");
-    let end = origin.info().await.expect("its state").state.last_sequence;
-    let mirror = Config {
-        name: name.to_owned(),
-        subjects: vec![],
-        subject_transform: None,
-        deny_delete: false,
-        mirror: Some(Source {
-            name: of.to_owned(),
-            ..Source::default()
-        }),
-        ..like.clone()
-    };
-    let mut made = world.jetstream.create_stream(mirror).await.expect("a mirror");
-    world
-        .eventually("it has copied all", async || {
-            made.info()
-                .await
-                .is_ok_and(|info| info.state.last_sequence == end)
-        })
-        .await;
-    world.jetstream.delete_stream(of).await.expect("the origin goes");
-}
 
 async fn accept(world: &World) -> (bool, String) {
     let output = world.command(&["accept-stream", APP_EVENTS, "--promoted"]).await;
@@ -54,25 +21,6 @@ async fn lost(world: &World) {
         .await;
 }
 
-/// Replaces APP_EVENTS by a mirror that is promoted to the stream. Over two mirrors, since a server has one stream of a
-/// name; with two domains one would suffice.
-async fn promote(world: &World) {
-    let like = config(world).await;
-    mirror(world, &like, "ELSEWHERE", APP_EVENTS).await;
-    let elsewhere = Config {
-        name: "ELSEWHERE".to_owned(),
-        subjects: vec!["elsewhere".to_owned()],
-        subject_transform: None,
-        deny_delete: false,
-        ..like.clone()
-    };
-    world.jetstream.update_stream(elsewhere).await.expect("promoted");
-    mirror(world, &like, APP_EVENTS, "ELSEWHERE").await;
-    world.jetstream.update_stream(&like).await.expect("promoted");
-    lost(world).await;
-    assert_eq!(config(world).await.subject_transform, like.subject_transform);
-}
-
 /// A world whose worker has folded these plays of `pl_1`, and whose stream was then replaced by its promoted mirror.
 async fn promoted_after(first: &[Sent]) -> World {
     let world = World::builder().env("ONLY", "fold").start().await;
@@ -81,12 +29,14 @@ async fn promoted_after(first: &[Sent]) -> World {
     let folded = Some(i64::try_from(first.len()).expect("few") + 1);
     let all = async || world.number(FOLDED).await == folded;
     world.eventually("all is folded", all).await;
-    promote(&world).await;
+    world.promote_a_mirror().await;
+    lost(&world).await;
     world
 }
 
+/// F37: a mirror is promoted in place of the stream: `accept-stream --promoted` goes on exactly.
 #[tokio::test]
-async fn a_promoted_mirror_goes_on_and_repeats_count_once() {
+async fn f37_a_promoted_mirror_goes_on_and_repeats_count_once() {
     let first = plays("a", "pl_1", 0..60);
     let world = promoted_after(&first).await;
     // Repeats from before and after the acceptance.
@@ -134,7 +84,7 @@ async fn another_stream_is_no_promoted_mirror() {
     world
         .eventually("all is folded", async || world.number(FOLDED).await == Some(5))
         .await;
-    let like = config(&world).await;
+    let like = world.app_events().await;
     world.jetstream.delete_stream(APP_EVENTS).await.expect("it goes");
     world.jetstream.create_stream(like).await.expect("made again");
     lost(&world).await;
@@ -144,4 +94,23 @@ async fn another_stream_is_no_promoted_mirror() {
     let (accepted, said) = accept(&world).await;
     assert!(!accepted && said.contains("stored at another time"), "{said}");
     assert_eq!(world.number(LOSS).await, Some(1));
+}
+
+/// F37: a mirror that lags is refused.
+#[tokio::test]
+async fn f37_a_mirror_that_lags_is_refused() {
+    let world = World::builder().env("ONLY", "fold").start().await;
+    world.publish(&plays("a", "pl_1", 0..50)).await;
+    world.mirror_events().await;
+    world.publish(&plays("b", "pl_1", 0..10)).await;
+    let folded = async || world.number(FOLDED).await == Some(60);
+    world.eventually("all is folded", folded).await;
+    world.mirror_takes_over().await;
+    lost(&world).await;
+    let (accepted, said) = accept(&world).await;
+    assert!(!accepted && said.contains("does not hold message 60"), "{said}");
+    assert_eq!(
+        (world.number(LOSS).await, world.number(PLAYS).await),
+        (Some(1), Some(60))
+    );
 }

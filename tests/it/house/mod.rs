@@ -9,6 +9,7 @@ mod files;
 mod floors;
 mod folders;
 mod oracles;
+mod patches;
 mod paths;
 mod reliability;
 mod text;

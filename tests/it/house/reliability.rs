@@ -64,7 +64,7 @@ fn a_test_that_does_not_exist_is_noticed() {
 }
 
 /// The full paths of all tests, those beside the code from their package on.
-fn known() -> BTreeSet<String> {
+pub(super) fn known() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut known = BTreeSet::new();
     for (folder, package) in [
@@ -108,7 +108,7 @@ fn fault(known: &BTreeSet<String>, name: &str, after: &str) -> Option<String> {
 }
 
 /// `a::b` is a test, or a module with all its tests; `a::b_*` are the tests that begin so.
-fn stands_for(name: &str, path: &str) -> bool {
+pub(super) fn stands_for(name: &str, path: &str) -> bool {
     let path = format!("::{path}");
     match name.strip_suffix('*') {
         Some(begin) => path

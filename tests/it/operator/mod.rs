@@ -46,6 +46,6 @@ mod schema;
 mod secret_files;
 mod simulate;
 mod tenant_binding;
-mod tenant_move;
+pub(crate) mod tenant_move;
 mod undo;
 mod verify;

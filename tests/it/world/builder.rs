@@ -74,6 +74,13 @@ impl Builder {
         self
     }
 
+    /// A setting of every command and worker, unless the story sets it.
+    pub(crate) fn env_by_default(mut self, name: &str, value: &str) -> Self {
+        // The last one counts.
+        self.env.insert(0, (name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// A limit of the database; settings of a worker only tighten it.
     pub(crate) fn limit(mut self, name: &'static str, value: f64) -> Self {
         self.limits.push((name, value));

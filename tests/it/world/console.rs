@@ -77,6 +77,11 @@ impl Browser {
     }
 
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Shown {
+        self.try_post(path, form).await.expect("a response")
+    }
+
+    /// The same for a worker that may die: none without a response.
+    pub(crate) async fn try_post(&self, path: &str, form: &[(&str, &str)]) -> Option<Shown> {
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let pairs = form
             .iter()
@@ -84,20 +89,21 @@ impl Browser {
         let body = pairs.collect::<Vec<_>>().join("&");
         let request = self.http.post(format!("{}{path}", self.address));
         let kind = "application/x-www-form-urlencoded";
-        self.send(request.header("content-type", kind).body(body)).await
+        self.try_send(request.header("content-type", kind).body(body))
+            .await
     }
 
     async fn send(&self, request: RequestBuilder) -> Shown {
-        let answer = request
-            .header(COOKIE, &self.cookie)
-            .send()
-            .await
-            .expect("a response");
-        Shown {
+        self.try_send(request).await.expect("a response")
+    }
+
+    async fn try_send(&self, request: RequestBuilder) -> Option<Shown> {
+        let answer = request.header(COOKIE, &self.cookie).send().await.ok()?;
+        Some(Shown {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),
-            text: answer.text().await.expect("a text"),
-        }
+            text: answer.text().await.ok()?,
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! fixed time, and never miss a worker's death.
 
 mod builder;
+pub(crate) mod cluster;
 mod commands;
 pub(crate) mod console;
 pub(crate) mod data_api;

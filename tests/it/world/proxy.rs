@@ -1,6 +1,6 @@
 //! A TCP proxy between the worker and one server, which simulates network faults.
 //!
-//! Owns cutting, refusing, delaying, holding, going silent, and losing the response to a COMMIT. Must never change a
+//! Owns cutting, refusing, delaying, holding, going silent, leading elsewhere, and losing the response to a COMMIT. Must never change a
 //! byte that it forwards.
 
 use std::net::SocketAddr;
@@ -23,8 +23,9 @@ pub(crate) enum Lose {
     Answer,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    server: Mutex<SocketAddr>,
     refusing: AtomicBool,
     delay_ms: AtomicU64,
     connections: AtomicUsize,
@@ -53,12 +54,12 @@ impl Proxy {
     pub(crate) async fn start(server: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let (shared, closed) = (Arc::new(Shared::default()), CancellationToken::new());
+        let (shared, closed) = (Arc::new(Shared::new(server)), CancellationToken::new());
         let (state, stop, tasks) = (Arc::clone(&shared), closed.clone(), TaskTracker::new());
         tasks.clone().spawn(async move {
             while let Some(Ok((client, _))) = stop.run_until_cancelled(listener.accept()).await {
                 let (state, stop) = (Arc::clone(&state), stop.clone());
-                tasks.spawn(async move { stop.run_until_cancelled(state.connection(client, server)).await });
+                tasks.spawn(async move { stop.run_until_cancelled(state.connection(client)).await });
             }
         });
         Self {
@@ -83,6 +84,12 @@ impl Proxy {
         self.shared.refused.load(Ordering::Relaxed)
     }
 
+    /// From now on forwards connections to another server, and resets those to the former one.
+    pub(crate) fn lead_to(&self, server: SocketAddr) {
+        *self.shared.server() = server;
+        self.cut();
+    }
+
     /// Resets every connection; new ones are accepted.
     pub(crate) fn cut(&self) {
         std::mem::take(&mut *self.shared.cut()).cancel();
@@ -97,6 +104,12 @@ impl Proxy {
     pub(crate) fn refuse(&self) {
         self.shared.refusing.store(true, Ordering::Relaxed);
         self.cut();
+    }
+
+    /// Every connection goes silent and stays open, and each new one is reset, until [`Self::restore`].
+    pub(crate) fn vanish(&self) {
+        self.shared.refusing.store(true, Ordering::Relaxed);
+        self.go_silent();
     }
 
     /// Accepts connections again, without delay.
@@ -149,6 +162,26 @@ impl Drop for Proxy {
 }
 
 impl Shared {
+    fn new(server: SocketAddr) -> Self {
+        Self {
+            server: Mutex::new(server),
+            refusing: AtomicBool::default(),
+            delay_ms: AtomicU64::default(),
+            connections: AtomicUsize::default(),
+            refused: AtomicUsize::default(),
+            answers_lost: AtomicUsize::default(),
+            holding: Mutex::default(),
+            held: AtomicUsize::default(),
+            lose: Mutex::default(),
+            cut: Mutex::default(),
+            silent: Mutex::default(),
+        }
+    }
+
+    fn server(&self) -> std::sync::MutexGuard<'_, SocketAddr> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn cut(&self) -> std::sync::MutexGuard<'_, CancellationToken> {
         self.cut.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -170,7 +203,7 @@ impl Shared {
         holding.is_some_and(|held| bytes.windows(held.len()).any(|some| some == held))
     }
 
-    async fn connection(&self, client: TcpStream, server: SocketAddr) {
+    async fn connection(&self, client: TcpStream) {
         let (cut, silent) = (self.cut().clone(), self.silent().clone());
         // A zero linger makes the close a reset, as after the loss of a host or at a firewall.
         let _ = client.set_zero_linger();
@@ -178,6 +211,7 @@ impl Shared {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        let server = *self.server();
         let Ok(server) = TcpStream::connect(server).await else {
             return;
         };

@@ -87,6 +87,8 @@ pub enum Fault {
     AppliedButUnanswered,
     /// The response reports success, but the call is not performed.
     AnsweredButNotApplied,
+    /// The response to a read shows `app_metadata` and `updated_at` as they were before the last change of the user.
+    Stale,
     /// The rate headers are false; `None` leaves one unchanged.
     LyingRateHeaders {
         /// `X-RateLimit-Limit`
@@ -135,6 +137,7 @@ impl Fault {
             Self::ConnectionReset => "connection reset",
             Self::AppliedButUnanswered => "applied but unanswered",
             Self::AnsweredButNotApplied => "answered but not applied",
+            Self::Stale => "stale",
             Self::LyingRateHeaders { .. } => "lying rate headers",
             Self::NoRateHeaders => "no rate headers",
             Self::HtmlPage(_) => "html page",

@@ -6,11 +6,13 @@ use super::calls::{Actor, Endpoint, identity, job_id, log_id};
 use super::exchange::{Admitted, Answer, Outcome, TenantRequest, log};
 use super::exports::New;
 use super::faults::Fault;
+use super::profile::timestamp;
 use super::shared::Shared;
 use super::state::{Grant, State};
 use super::{authentication, logs_api, users_api};
 use axum::http::header::AUTHORIZATION;
 use rand::RngExt as _;
+use serde_json::Value;
 
 /// Performs the request, unless the fault prevents it, and logs the call.
 pub(super) fn act(shared: &Shared, request: &TenantRequest, admitted: Admitted) -> Answer {
@@ -36,6 +38,9 @@ pub(super) fn act(shared: &Shared, request: &TenantRequest, admitted: Admitted) 
             None => authentication::act(shared, state, request, apply),
         },
     };
+    if fault == Some(Fault::Stale) {
+        make_stale(state, request, &mut answer);
+    }
     // Recorded 4xx responses have no rate headers; a 429 has them, by the documentation.
     let success = answer.status.is_some_and(|status| status < 400 || status == 429);
     if success {
@@ -50,6 +55,23 @@ pub(super) fn act(shared: &Shared, request: &TenantRequest, admitted: Admitted) 
     drop(guard);
     shared.logged.notify_one();
     answer
+}
+
+/// Replaces what the last change of the user changed by what was there before; a response without a user stays as it is.
+fn make_stale(state: &State, request: &TenantRequest, answer: &mut Answer) {
+    let history = request
+        .user_id
+        .as_ref()
+        .and_then(|user| state.histories.get(user));
+    let before = history.and_then(|history| history.iter().rev().nth(1));
+    let user = answer.body.as_mut().and_then(Value::as_object_mut);
+    if let (Some(before), Some(user)) = (before, user) {
+        user.insert("updated_at".into(), timestamp(before.at).into());
+        match &before.app_metadata {
+            Some(metadata) => user.insert("app_metadata".into(), metadata.clone()),
+            None => user.remove("app_metadata"),
+        };
+    }
 }
 
 /// Performs one call about jobs.

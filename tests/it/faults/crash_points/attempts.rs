@@ -35,6 +35,14 @@ pub(super) async fn settled_holder(place: &Place, name: &str) {
     place.until(async || place.world.is_quiet().await).await;
 }
 
+/// The same, while no point is armed.
+pub(super) async fn resting_holder(place: &Place, name: &str) {
+    let world = &place.world;
+    world.played(name, 100).await;
+    world.holders_are("the role is there", &[name], &[name]).await;
+    world.quiet().await;
+}
+
 /// The count must flap while the profile is read, so several users try.
 #[tokio::test]
 async fn kills_while_a_count_flaps() {

@@ -8,6 +8,8 @@ use super::run::{Place, killed};
 use super::table;
 use crate::world::events::{plays, retraction};
 use crate::world::nats_options::file;
+use crate::world::oracle::ROLE;
+use crate::world::rules::{RulesFile, rule};
 use crate::world::{World, text};
 
 const PLAYS: &str = "SELECT sum(plays)::bigint FROM playlists";
@@ -168,4 +170,32 @@ async fn kills_while_a_plan_is_applied() {
     world.told(&["resume"]).await;
     world.holders_are("she has earned it", &["ann"], &["ann"]).await;
     world.settled().await;
+}
+
+/// Another client of Postgres changed counts; the next run may begin as soon as the dead one's hold has ended.
+#[tokio::test]
+async fn kills_while_wrong_counts_are_corrected() {
+    let rules = RulesFile::new(&rule(ROLE, 100, 100, "of = \"all_playlists\""));
+    let builder = World::builder().env("TRIM_FLOOR", "300ms");
+    let place = Place::start(builder.env("RULES_FILE", rules.path().display()), true).await;
+    place.next_worker().await;
+    let world = &place.world;
+    let bases = "SELECT count(*) FROM playlist_bases";
+    world.count_is("each partition has a base", bases, 64).await;
+    world.played("ann", 120).await;
+    world.settled().await;
+    let wrong = [
+        "UPDATE playlists SET plays = plays + 7",
+        "UPDATE owner_totals SET plays = plays + 7",
+    ];
+    let rebuild = ["rebuild", "--why", "a story"];
+    for (point, change) in table::points_of("wrong counts").into_iter().zip(wrong) {
+        world.run_sql(change).await;
+        killed(&place, point, &rebuild).await.expect("the command dies");
+        world.run_sql("UPDATE rebuild SET holds_until = now()").await;
+        world.told(&rebuild).await;
+        let wrong = place.wrong().await;
+        assert!(wrong.is_empty(), "{point}: {}", wrong.join("\n"));
+        assert_eq!(world.number("SELECT plays FROM owner_totals").await, Some(120));
+    }
 }

@@ -6,6 +6,8 @@
 mod api;
 mod attempts;
 mod counts;
+mod losses;
+mod moves;
 mod operators;
 mod outside;
 mod persons;
@@ -15,4 +17,5 @@ mod run;
 mod starts;
 mod streams;
 mod table;
+mod tenants;
 mod timers;

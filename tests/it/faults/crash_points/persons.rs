@@ -1,10 +1,16 @@
 //! Accounts that are linked, deleted and unknown, and other clients.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rolekeeper_sandbox::tenant::Endpoint::PatchUser;
+use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::json;
 
-use super::attempts::settled_holder;
+use super::attempts::{resting_holder, settled_holder};
 use super::run::{Place, kill_each};
-use crate::world::erasure::KEY;
+use super::table;
+use crate::world::erasure::{self, KEY};
 use crate::world::events::plays;
 use crate::world::oracle::ROLE;
 use crate::world::persons::app;
@@ -44,11 +50,7 @@ async fn kills_while_accounts_are_linked() {
         let (_, alias) = linked(place, n).await;
         let world = &place.world;
         // A record names the linked id.
-        sqlx::query("INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ($1, 1, true)")
-            .bind(&alias)
-            .execute(&world.db)
-            .await
-            .expect("Postgres responds");
+        read_next(world, &alias).await;
     })
     .await;
 }
@@ -154,4 +156,40 @@ async fn kills_while_a_deleted_user_is_found_again() {
         },
     )
     .await;
+}
+
+/// Longer than a command takes, and shorter than the timeout of a call in these stories.
+const LONG: Duration = Duration::from_secs(3);
+
+/// Reads the user next.
+async fn read_next(world: &World, user: &str) {
+    sqlx::query("INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ($1, 1, true)")
+        .bind(user)
+        .execute(&world.db)
+        .await
+        .expect("Postgres responds");
+}
+
+/// Erased while a response is in flight; the role is written, and no row names her.
+#[tokio::test]
+async fn a_kill_after_the_write_of_an_erased_user() {
+    let builder = erasure::world().env("AUTH0_TIMEOUT_S", 10);
+    let place = Place::start(builder, true).await;
+    place.next_worker().await;
+    let world = &place.world;
+    world.seed_user(erasure::ANN, &["mentor"]);
+    let slow = CallMatch::to(PatchUser).user(erasure::ANN);
+    world.tenant.fault_once(slow, Fault::DelayedAnswer(LONG));
+    world.earn(erasure::ANN, "pl_1").await;
+    let sent = async || world.tenant.faults_waiting() == 0;
+    world.eventually("the write is in flight", sent).await;
+    for point in table::points_of("an erasure during a write") {
+        let erased = async || drop(erasure::erase(world).await);
+        assert!(place.passes(point, "kill", erased).await, "{point}: not reached");
+    }
+    place.dead().await;
+    place.next_worker().await;
+    world.quiet().await;
+    assert_eq!(erasure::named(world).await, BTreeMap::new());
+    resting_holder(&place, "bob").await;
 }

@@ -1,9 +1,11 @@
 //! Roles that are earned and lost, with calls that fail.
 
 use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
+use serde_json::json;
 
-use super::attempts::settled_holder;
+use super::attempts::{resting_holder, settled_holder};
 use super::run::{Place, kill_each};
+use super::table;
 use crate::world::events::plays;
 use crate::world::oracle::ROLE;
 use crate::world::{CLIENT, World, size, user};
@@ -56,6 +58,40 @@ async fn kills_while_holders_are_verified() {
             .await;
     })
     .await;
+}
+
+/// Another client took the role away, which no record says; the brake is asked for the grant, and the operator releases it.
+#[tokio::test]
+async fn a_kill_while_an_unexpected_change_is_asked_for() {
+    let place = Place::start(World::builder(), true).await;
+    place.next_worker().await;
+    let world = &place.world;
+    resting_holder(&place, "u").await;
+    world
+        .told(&["limits", "set", "brake_grants", "0", "--why", "a story"])
+        .await;
+    let without = json!({"app_metadata": {"roles": ["mentor"]}});
+    for point in table::points_of("an unexpected change") {
+        let removed = async || {
+            world
+                .tenant
+                .edit_unrecorded(&user("u"), without.clone())
+                .expect("an edit");
+            world.run_sql("UPDATE assignments SET verified_at = NULL").await;
+        };
+        assert!(place.passes(point, "kill", removed).await, "{point}: not reached");
+    }
+    place.dead().await;
+    place.next_worker().await;
+    let released = async || {
+        world
+            .command(&["brake", "release", "grants", "--why", "a story"])
+            .await;
+        world.has("u", ROLE)
+    };
+    world.eventually("the role is granted again", released).await;
+    let wrong = place.wrong().await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// No record of any write arrives.

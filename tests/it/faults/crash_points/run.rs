@@ -67,11 +67,8 @@ impl Place {
     pub(super) async fn start(builder: Builder, logs: bool) -> Self {
         let orders = Orders::new();
         let builder = builder.workers(0).env("CRASH_POINT", orders.setting());
-        let world = builder
-            .env("AUTH0_TIMEOUT_S", 1)
-            .env("SWEEP_INTERVAL_S", 1)
-            .start()
-            .await;
+        let builder = builder.env_by_default("AUTH0_TIMEOUT_S", "1");
+        let world = builder.env_by_default("SWEEP_INTERVAL_S", "1").start().await;
         Self { world, orders, logs }
     }
 
@@ -115,8 +112,13 @@ impl Place {
         self.world.run_sql(ended).await;
     }
 
+    /// Waits for the end of the worker that was killed last.
+    pub(super) async fn dead(&self) {
+        self.world.worker().wait(ENDS_WITHIN).await;
+    }
+
     /// Waits until nothing is left to do and all equals the oracle's state; returns the differences.
-    async fn wrong(&self) -> Vec<String> {
+    pub(super) async fn wrong(&self) -> Vec<String> {
         let mut wrong = vec!["work is left".to_owned()];
         let right = poll(RIGHT_WITHIN, async || {
             self.world.check_workers();
@@ -130,7 +132,7 @@ impl Place {
     }
 
     /// Whether a process reaches the point, with this order, while `act` goes on or soon after.
-    async fn passes(&self, point: &str, order: &str, act: impl AsyncFnOnce()) -> bool {
+    pub(super) async fn passes(&self, point: &str, order: &str, act: impl AsyncFnOnce()) -> bool {
         self.arm(point, order);
         act().await;
         self.until(async || false).await;
@@ -146,7 +148,7 @@ impl Place {
         if !self.passes(point, "kill", act).await {
             return vec!["not reached".to_owned()];
         }
-        self.world.worker().wait(ENDS_WITHIN).await;
+        self.dead().await;
         self.next_worker().await;
         self.wrong().await
     }

@@ -8,8 +8,6 @@ use crate::house::crash_points::points;
 const STORIES: &str = include_str!("stories.txt");
 /// Commands of the operator, each with its points.
 const COMMANDS: &str = include_str!("commands.txt");
-/// Points that no story reaches yet.
-const OPEN: &str = include_str!("open.txt");
 
 /// The points of a story, in order.
 pub(super) fn points_of(story: &str) -> Vec<&'static str> {
@@ -37,7 +35,7 @@ fn sections(text: &'static str) -> Vec<(&'static str, Vec<&'static str>)> {
 
 #[test]
 fn every_crash_point_has_a_story() {
-    let mut named: Vec<&str> = OPEN.lines().filter(|line| !line.is_empty()).collect();
+    let mut named = Vec::new();
     for (_, points) in [sections(STORIES), sections(COMMANDS)].concat() {
         named.extend(points);
     }

@@ -114,3 +114,41 @@ async fn kills_while_the_gap_filler_reads() {
     })
     .await;
 }
+
+/// No base can be made any more.
+const REFUSE: &str = "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'of the test'; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON playlist_bases FOR EACH ROW EXECUTE FUNCTION refuse()";
+/// Plays that fill a stream of one MiB to nine tenths.
+const MOST: u32 = 215;
+
+/// Bases that cannot be replaced hold messages whose room is needed.
+#[tokio::test]
+async fn kills_while_bases_are_given_up() {
+    let builder = World::builder()
+        .env("APP_EVENTS_MAX_MIB", 1)
+        .env("TRIM_FLOOR", "300ms")
+        .env("TRIM_MARGIN", "0s");
+    kill_each("bases in the way", builder, false, async |place: &Place, n| {
+        let world = &place.world;
+        let short = Duration::from_millis(200);
+        world.set_duplicate_window(APP_EVENTS, short).await;
+        world
+            .run_sql("DROP TRIGGER IF EXISTS refuse ON playlist_bases")
+            .await;
+        world.publish(&plays(&format!("n{n}-early"), "pl_1", 0..1)).await;
+        let bases = "SELECT count(*) FROM playlist_bases WHERE last_seq > 0";
+        place.until(async || world.number(bases).await == Some(64)).await;
+        world.run_sql(REFUSE).await;
+        for (sent, event) in (0..).zip(large(&format!("n{n}"), 0..MOST + 50)) {
+            if place.reached() {
+                break;
+            }
+            world.publish(&[event]).await;
+            if sent >= MOST {
+                // The worker has time to see that the room is scarce.
+                place.until(async || world.is_quiet().await).await;
+            }
+        }
+    })
+    .await;
+}

@@ -100,6 +100,24 @@ async fn bodies_break_and_crawl() {
 }
 
 #[tokio::test]
+async fn a_stale_read_shows_the_user_before_the_last_change() {
+    let world = world().await;
+    world.patch_under(Fault::NoRateHeaders, "1").await.unwrap();
+    let read = async || {
+        let answer = world.request("GET", PATH).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()
+    };
+    let now = read().await;
+    world
+        .tenant
+        .fault_once(CallMatch::to(Endpoint::ReadUser), Fault::Stale);
+    let stale = read().await;
+    assert_eq!(stale["app_metadata"]["roles"], json!(["dj"]));
+    assert!(stale["updated_at"].as_str() < now["updated_at"].as_str());
+    assert_eq!(read().await, now);
+}
+
+#[tokio::test]
 async fn rate_headers_lie_or_are_missing() {
     let world = world().await;
     let lies = Fault::LyingRateHeaders {

@@ -4,6 +4,8 @@
 //! that kill it rely on durable commits. Only the creation of the empty cluster skips the sync. Must never listen beyond
 //! loopback and its own folder.
 
+mod replica;
+
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -71,11 +73,16 @@ impl Postgres {
             folder: Some(folder),
         };
         postgres.init().await?;
+        postgres.start_on_a_free_port().await?;
+        Ok(postgres)
+    }
+
+    async fn start_on_a_free_port(&mut self) -> anyhow::Result<()> {
         let mut tries = 0;
         loop {
-            postgres.port = free_port()?;
-            match postgres.start_again().await {
-                Ok(()) => return Ok(postgres),
+            self.port = free_port()?;
+            match self.start_again().await {
+                Ok(()) => return Ok(()),
                 // Another process took the port after our check and before the server's start.
                 Err(error) if tries < 5 && error.to_string().contains("Address already in use") => tries += 1,
                 Err(error) => return Err(error),
@@ -205,7 +212,9 @@ impl Postgres {
     async fn answers(&self, pid: u32) -> bool {
         let lock = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
         let lines: Vec<&str> = lock.lines().map(str::trim).collect();
-        if lines.first() != Some(&pid.to_string().as_str()) || lines.get(7) != Some(&"ready") {
+        if lines.first() != Some(&pid.to_string().as_str())
+            || !matches!(lines.get(7), Some(&"ready" | &"standby"))
+        {
             return false;
         }
         let answer = timeout(Duration::from_secs(2), async {

@@ -70,6 +70,9 @@ pub enum BusError {
         /// Text of the error.
         why: String,
     },
+    /// No server is connected; the text is the reason where it is known.
+    #[error("not connected to NATS{0}")]
+    Unconnected(String),
     /// The stream does not exist.
     #[error("JetStream has no stream {0}; run `rolekeeper migrate`")]
     NoStream(String),
@@ -83,6 +86,18 @@ impl Bus {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == State::Connected
+    }
+
+    /// Checks that a server is connected now.
+    ///
+    /// # Errors
+    /// None is; with the reason where it is known.
+    pub fn connected(&self) -> Result<(), BusError> {
+        if self.is_connected() {
+            Ok(())
+        } else {
+            Err(BusError::Unconnected(self.why_unconnected()))
+        }
     }
 
     /// Returns the largest message that the connected server accepts, in bytes; the default of NATS before the first connection.

@@ -12,6 +12,9 @@ impl BusError {
     pub fn shown(&self) -> String {
         match self {
             Self::Settings(_) => "the settings of NATS cannot be used; the log has the reason".to_owned(),
+            Self::Unconnected(why) => {
+                refusal(why).unwrap_or_else(|| "not connected to NATS; the log has the reason".to_owned())
+            }
             Self::JetStream { why, .. } => {
                 refusal(why).unwrap_or_else(|| "JetStream is unavailable; the log has the reason".to_owned())
             }

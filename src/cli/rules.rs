@@ -16,6 +16,7 @@ use crate::config::{ActArgs, DatabaseArgs, ForbiddenArgs};
 use crate::flow::rules_file;
 use crate::store::{InForce, OfferedBy, Store, StoreError};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::explanation::moment;
 use rolekeeper_domain::forbidden::ForbiddenRoles;
 use rolekeeper_domain::rule::Versioned;
 use rolekeeper_domain::rule::offer::{Verdict, changes};
@@ -157,17 +158,17 @@ pub(super) async fn in_force(store: &Store) -> Result<InForce> {
 async fn show(store: &Store) -> Result<()> {
     let in_force = in_force(store).await?;
     let by = in_force.put_by.as_deref().unwrap_or("an earlier release");
-    say!("# in force since {}, by {by}", in_force.since);
+    say!("# in force since {}, by {by}", moment(in_force.since));
     if in_force.version > 0 {
         say!("version = {}", in_force.version);
     }
     output::to_stdout(format_args!("{}", in_force.rules.canonical()));
     match store.walked().await? {
         Some(walked) if walked.changed => say!(
-            "\n# users are being compared with a change since {}: {} partitions done, up to {:?} (the last whole round had {})",
-            walked.requested_at,
+            "\n# users are being compared with a change since {}: {} partitions done, up to \"{}\" (the last whole round had {})",
+            moment(walked.requested_at),
             walked.partitions.0,
-            walked.position,
+            walked.position.escape_debug(),
             walked.partitions.1
         ),
         Some(walked) => say!(

@@ -11,7 +11,7 @@ const PENDING_AT_MOST: i64 = 10;
 /// Maximum number of records confirmed for one write without a response.
 const ASKED_OF_A_WRITE: i64 = 5;
 
-/// Requests the confirmation of these records, at most one per hour for a user, and only if
+/// Requests the confirmation of these records, at most one per hour for a user and since the last `resume`, and only if
 /// - Auth0 has responded for the user before, so that invented ids cost nothing;
 /// - `profile_writes` would still hold a write of ours: it keeps eight days;
 /// - the database was bound to the tenant before the write, since earlier writes are not ours;
@@ -31,7 +31,9 @@ pub(super) async fn ask(tx: &mut Tx<'_>, users: &[&str], records: &[&str]) -> Re
                      AND p.attempted_at BETWEEN f.written_at - interval '10 minutes' AND f.written_at + interval '10 minutes')
                AND NOT EXISTS (
                    SELECT FROM foreign_writes asked WHERE asked.own AND asked.write_id IS NULL AND asked.user_id = f.user_id
-                     AND asked.asked_at > now() - interval '1 hour')
+                     -- `greatest` ignores NULL
+                     AND asked.asked_at > greatest(now() - interval '1 hour',
+                         (SELECT max(acted_at) FROM operator_acts WHERE command = 'resume')))
              ORDER BY f.user_id, f.written_at DESC
              LIMIT (SELECT greatest(0, $3 - count(*)) FROM foreign_writes pending
                     WHERE pending.own AND pending.write_id IS NULL AND pending.ask_at IS NOT NULL)

@@ -42,6 +42,8 @@ impl Leadership<'_> {
             let _ = tokio::time::timeout(STOPPED_POLL, self.changed.changed()).await;
             return Ok(LeadershipEnd::OtherRules);
         }
+        // Also before the lock: another worker may be connected.
+        self.fold.bus.connected()?;
         let Some(mut lock) = self.fold.store.try_lock(self.fold.source.lock()).await? else {
             retry.succeeded();
             self.fold.readiness.ready(stage, "standby");

@@ -266,7 +266,7 @@ impl Attempt {
             .inc_by(settled);
         let newest = &all.theirs[*newest];
         error!(
-            user.id = user, log_id = ?newest.log_id, client = ?newest.client, theirs = ?newest.state.roles, found = ?now.roles,
+            user.id = user, log_id = newest.log_id.as_deref(), client = newest.client.as_deref(), theirs = ?newest.state.roles, found = ?now.roles,
             records = settled,
             "a record says that another client wrote roles while we wrote, and Auth0 cannot confirm it: nothing is \
              restored. Compare the profile with the tenant's log, and correct it by hand if a role is missing"

@@ -80,6 +80,18 @@ async fn a_second_writer_with_our_client_id_stops_the_writes() {
     assert_eq!(world.number(STOPPED).await, Some(0));
 }
 
+#[tokio::test]
+async fn a_second_writer_that_goes_on_after_resume_stops_the_writes() {
+    let world = known().await;
+    for role in ["vip", "admin"] {
+        let theirs = json!({"app_metadata": {"roles": ["mentor", ROLE, role]}});
+        let edit = world.tenant.edit_by_other_client(CLIENT, ANN, theirs);
+        edit.expect("an edit");
+        stopped(&world).await;
+        world.told(&["resume", "--why", "a story"]).await;
+    }
+}
+
 /// Forged records of one user cost one call an hour, and those of invented users none.
 #[tokio::test]
 async fn a_forged_record_under_our_client_id_stops_nothing() {

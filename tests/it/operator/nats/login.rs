@@ -117,3 +117,35 @@ async fn m16_a_login_that_expires_is_read_anew_from_its_file() {
         .eventually("the worker is ready again", async || worker.is_ready().await)
         .await;
 }
+
+/// Of two workers whose login is refused, one has the fold's lock and the other one stands by: neither is ready.
+#[tokio::test]
+async fn no_worker_is_ready_while_nats_refuses_all() {
+    let world = World::builder().workers(0).start().await;
+    let operator = Operator::new();
+    let (nats, folder) = (server(operator.config()).await, TempDir::new().expect("a folder"));
+    let path = file(&folder, "user.creds", &operator.user(None));
+    let env = [("NATS_URL", &*nats.url()), ("NATS_CREDENTIALS_FILE", &*path)];
+    let (migrated, said) = migrate(&world, &env).await;
+    assert!(migrated, "{said}");
+    let expired = operator.user(Some(Duration::from_secs(4)));
+    file(&folder, "user.creds", &expired);
+    let workers = [
+        world.start_worker_with(&env).await,
+        world.start_worker_with(&env).await,
+    ];
+    let mut looks = 0;
+    world
+        .eventually("both are not ready, a hundred times in a row", async || {
+            for worker in &workers {
+                let answer = worker.get("/readyz/fold_app_events").await;
+                looks = if answer.is_some_and(|(status, _)| status != 200) {
+                    looks + 1
+                } else {
+                    0
+                };
+            }
+            looks >= 200
+        })
+        .await;
+}

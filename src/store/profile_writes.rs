@@ -35,6 +35,8 @@ pub struct ReadBefore<'a> {
     pub updated_at: Option<OffsetDateTime>,
     /// `Date` of the response to the GET.
     pub date: Option<OffsetDateTime>,
+    /// The profile's `created_at`.
+    pub created_at: Option<OffsetDateTime>,
 }
 
 /// Time limits of a write.
@@ -80,8 +82,8 @@ pub async fn attempt(
     let id = Uuid::now_v7();
     sqlx::query!(
         "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, resolved_since, recorded, read_date,
-             managed)
-         VALUES ($1, $2, $3, $4, $5, $6, false, $7, $8)",
+             managed, read_created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, false, $7, $8, $9)",
         id,
         user,
         Value::from(read.roles),
@@ -89,7 +91,8 @@ pub async fn attempt(
         Value::from(wrote),
         resolved_since,
         read.date,
-        managed as &[&str]
+        managed as &[&str],
+        read.created_at
     )
     .execute(&mut *tx)
     .await?;
@@ -189,6 +192,26 @@ pub async fn recorded(tx: &mut Tx<'_>, user: &str, until: OffsetDateTime) -> Res
     .execute(&mut *tx)
     .await?;
     Ok(())
+}
+
+/// Whether the last write of ours left these roles at the account that was created at `created_at`, and was decided for an earlier
+/// account of the id.
+pub async fn was_for_earlier_account(
+    tx: &mut Tx<'_>,
+    user: &str,
+    created_at: OffsetDateTime,
+    roles: &[String],
+) -> Result<bool, StoreError> {
+    let earlier = sqlx::query_scalar!(
+        r#"SELECT read_created_at < $2 AND wrote_updated_at >= $2 AND wrote_roles = $3 AS "earlier!" FROM (
+               SELECT * FROM profile_writes WHERE user_id = $1 AND completed_at IS NOT NULL AND closed IS NULL
+               ORDER BY attempted_at DESC LIMIT 1
+           ) AS last WHERE read_created_at IS NOT NULL AND wrote_updated_at IS NOT NULL"#,
+        user,
+        created_at,
+        Value::from(roles)
+    );
+    Ok(earlier.fetch_optional(&mut *tx).await?.unwrap_or(false))
 }
 
 /// Returns the meaning of each record.

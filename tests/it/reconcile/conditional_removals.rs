@@ -51,10 +51,14 @@ fn address(world: &World, user: &str, verified: bool) {
 
 /// Waits until an attempt has decided by this state of the address.
 async fn read(world: &World, user: &str, verified: bool) {
-    let read = format!(
-        "SELECT count(*) FROM users WHERE user_id = '{user}' AND profile -> 'email_verified' = '{verified}'"
-    );
-    world.count_is("the address is read", &read, 1).await;
+    world
+        .eventually("the address is read", async || {
+            let read = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM users WHERE user_id = $1 AND profile -> 'email_verified' = to_jsonb($2::boolean))",
+            );
+            read.bind(user).bind(verified).fetch_one(&world.db).await.unwrap_or(false)
+        })
+        .await;
 }
 
 /// The user loses the verification and gets it again.

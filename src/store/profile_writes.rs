@@ -203,7 +203,9 @@ pub async fn was_for_earlier_account(
     roles: &[String],
 ) -> Result<bool, StoreError> {
     let earlier = sqlx::query_scalar!(
-        r#"SELECT read_created_at < $2 AND wrote_updated_at >= $2 AND wrote_roles = $3 AS "earlier!" FROM (
+        // Without a response of ours the account may have been made with these roles.
+        r#"SELECT read_created_at < $2 AND wrote_roles = $3 AND CASE WHEN answered THEN wrote_updated_at >= $2 ELSE wrote_updated_at > $2 END
+               AS "earlier!" FROM (
                SELECT * FROM profile_writes WHERE user_id = $1 AND completed_at IS NOT NULL AND closed IS NULL
                ORDER BY attempted_at DESC LIMIT 1
            ) AS last WHERE read_created_at IS NOT NULL AND wrote_updated_at IS NOT NULL"#,

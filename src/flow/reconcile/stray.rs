@@ -63,12 +63,14 @@ impl Attempt {
         }
         tx.commit().await?;
         crash_point!("noted");
-        warn!(
-            user.id = user,
-            wrote = %write.patch,
-            "the account was deleted and made again between our read and our write: the write reached the new account, with the \
-             roles of the earlier one. They are removed again at once; roles that the new account had before are overwritten"
-        );
+        if write.write.is_some() {
+            warn!(
+                user.id = user,
+                wrote = %write.patch,
+                "the account was deleted and made again between our read and our write: the write reached the new account, with the \
+                 roles of the earlier one. They are removed again at once; roles that the new account had before are overwritten"
+            );
+        }
         Ok(ours)
     }
 

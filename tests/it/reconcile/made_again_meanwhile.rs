@@ -63,16 +63,17 @@ impl Scene {
         self.world.tenant.create_user(ANN, profile).expect("a sign-up");
     }
 
-    /// The worker dies, then its write arrives.
+    /// The worker dies before the response to its write.
     async fn dies(&self) {
         let before = self.world.tenant.history(ANN).len();
-        self.worker.kill9().await;
+        self.worker.sigstop();
         self.way.let_go();
         self.world
             .eventually("its write arrives", async || {
                 self.world.tenant.history(ANN).len() > before
             })
             .await;
+        self.worker.kill9().await;
     }
 
     async fn next_worker(&self) {

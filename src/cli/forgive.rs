@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::output::say;
 use crate::app;
-use crate::config::{ReasonedArgs, DatabaseArgs};
+use crate::config::{DatabaseArgs, ReasonedArgs};
 
 /// Sets counts below 0 to 0, so that the next play counts. A retraction whose play has not arrived yet is forgiven too, and
 /// that play will count.

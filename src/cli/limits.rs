@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::output::say;
 use crate::app;
-use crate::config::{ReasonedArgs, DatabaseArgs};
+use crate::config::{DatabaseArgs, ReasonedArgs};
 use crate::store::Store;
 use rolekeeper_domain::limits::Limit;
 

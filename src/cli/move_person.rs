@@ -14,7 +14,7 @@ use super::id_file;
 use super::output::say;
 use super::pin::later;
 use crate::app;
-use crate::config::{Auth0Args, ReasonedArgs, DatabaseArgs, ErasureArgs};
+use crate::config::{Auth0Args, DatabaseArgs, ErasureArgs, ReasonedArgs};
 use crate::flow::presence::Presence;
 use crate::store::{MoveOutcome, Pinned, Store};
 
@@ -72,11 +72,7 @@ pub(super) async fn run(args: MoveArgs) -> Result<()> {
         Some(auth0) => Some(Tenant::of(&store, &auth0, file.is_some()).await?),
         None => None,
     };
-    let mover = Mover {
-        store,
-        tenant,
-        act,
-    };
+    let mover = Mover { store, tenant, act };
     let Some(file) = file else {
         return mover
             .moves(&old.unwrap_or_default(), &new.unwrap_or_default())

@@ -14,7 +14,7 @@ use time::{OffsetDateTime, UtcOffset};
 use super::ask::id;
 use super::output::{self, remark, say};
 use crate::app;
-use crate::config::{ReasonedArgs, DatabaseArgs, ErasureArgs, ForbiddenArgs};
+use crate::config::{DatabaseArgs, ErasureArgs, ForbiddenArgs, ReasonedArgs};
 use crate::store::{PinOutcome, Pinned, Store, StoreError};
 use rolekeeper_domain::date;
 use rolekeeper_domain::explanation::plain;

@@ -15,7 +15,7 @@ use super::progress::Progress;
 use super::rules;
 use super::verify::{not_checked, partitions};
 use crate::app;
-use crate::config::{BusArgs, ReasonedArgs, DatabaseArgs, ErasureArgs, check_parts};
+use crate::config::{BusArgs, DatabaseArgs, ErasureArgs, ReasonedArgs, check_parts};
 use crate::flow::rebuild::{Rebuild, Rebuilt};
 use crate::flow::recount::Recounter;
 use rolekeeper_domain::event::PARTITIONS;

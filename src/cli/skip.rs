@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::output::say;
 use crate::app;
 use crate::bus::{STREAMS, Which};
-use crate::config::{BusArgs, ReasonedArgs, DatabaseArgs, check_parts};
+use crate::config::{BusArgs, DatabaseArgs, ReasonedArgs, check_parts};
 use crate::flow::fold::judge;
 use crate::store::{Channel, Cursor, DeadLetter, Store};
 use rolekeeper_domain::event::Reason;

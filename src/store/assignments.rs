@@ -2,8 +2,6 @@
 //!
 //! Owns adoption: from which holders a role may be revoked. Must never adopt a holder by itself.
 
-use time::OffsetDateTime;
-
 use super::{Channel, Store, StoreError, Tx, acts, identities};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::evaluation::{Role, Seen};

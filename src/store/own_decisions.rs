@@ -48,11 +48,7 @@ pub async fn keep(
 }
 
 /// What an id had before the link to `primary`, of each role that was stored then.
-pub async fn before_link(
-    tx: &mut Tx<'_>,
-    alias: &str,
-    primary: &str,
-) -> Result<Vec<BeforeLink>, StoreError> {
+pub async fn before_link(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<Vec<BeforeLink>, StoreError> {
     let rows = sqlx::query_as!(
         BeforeLink,
         "SELECT role, wanted, account_wanted, moved FROM own_decisions WHERE user_id = $1 AND primary_id = $2",

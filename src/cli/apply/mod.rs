@@ -16,7 +16,7 @@ use super::interrupt::Interrupt;
 use super::output::say;
 use super::plan_file::OpenPlan;
 use crate::app;
-use crate::config::{ReasonedArgs, DatabaseArgs, ForbiddenArgs};
+use crate::config::{DatabaseArgs, ForbiddenArgs, ReasonedArgs};
 use crate::flow::apply_plan::{Applied, Apply};
 use crate::flow::import::release;
 use crate::store::Store;

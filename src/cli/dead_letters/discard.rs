@@ -12,7 +12,7 @@ use super::super::output::say;
 use super::{show, shown};
 use crate::app;
 use crate::bus::STREAMS;
-use crate::config::{ReasonedArgs, DatabaseArgs};
+use crate::config::{DatabaseArgs, ReasonedArgs};
 use crate::store::LetterKey;
 
 /// Marks dead letters as discarded. They stay in the table until they are 30 days old, and can still be requeued. Exit code 1 when

@@ -41,10 +41,7 @@ async fn an_id_gives_a_kept_role_to_no_account_that_it_leaves() {
         world.rests_with(account, roles).await;
         world.rests_with(GOOGLE, &[ROLE]).await;
     }
-    assert_eq!(
-        world.number("SELECT count(*) FROM own_decisions").await,
-        Some(0)
-    );
+    assert_eq!(world.number("SELECT count(*) FROM own_decisions").await, Some(0));
 }
 
 #[tokio::test]

@@ -72,7 +72,9 @@ async fn verified_again(world: &World, user: &str) {
 #[tokio::test]
 async fn a_removal_waits_while_a_condition_does_not_hold() {
     let (world, _file) = holders("respect", &["ann"]).await;
-    world.tenant.hold_fault(CallMatch::to(ReadLog), not_found(json!({})));
+    world
+        .tenant
+        .hold_fault(CallMatch::to(ReadLog), not_found(json!({})));
     removed(&world, "ann");
     world.count_is("the record is waited for", WAITING, 1).await;
     verified_again(&world, &user("ann")).await;

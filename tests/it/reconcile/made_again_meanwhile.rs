@@ -77,7 +77,8 @@ impl Scene {
     }
 
     async fn next_worker(&self) {
-        let ended = "UPDATE work_queue SET lease_until = now() - interval '1 second' WHERE lease_until > now()";
+        let ended =
+            "UPDATE work_queue SET lease_until = now() - interval '1 second' WHERE lease_until > now()";
         self.world.start_worker().await;
         self.world.connect_log_stream().await;
         self.world.run_sql(ended).await;

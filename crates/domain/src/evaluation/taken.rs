@@ -113,12 +113,7 @@ impl<'r> Evaluation<'r> {
             OnExternalRemoval::Restore => role.wanted(),
             OnExternalRemoval::Alert | OnExternalRemoval::Respect => role.earned && !role.suppressed,
         };
-        has_role
-            && earned
-            && !revoking
-            && !role.reverted
-            && !role.left_open
-            && !seen.has(&role.rule.role)
+        has_role && earned && !revoking && !role.reverted && !role.left_open && !seen.has(&role.rule.role)
     }
 
     /// Whether the profile has a role of ours that an account without a history would not get: it is kept, or about to be revoked.

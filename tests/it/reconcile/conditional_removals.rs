@@ -25,7 +25,9 @@ async fn holders(manual: &str, names: &[&str]) -> (World, RulesFile) {
     let world = builder.env("SWEEP_INTERVAL_S", 1).start().await;
     world.connect_log_stream().await;
     for name in names {
-        let profile = json!({"email": format!("{name}@example.com"), "email_verified": true});
+        let email = format!("{name}@example.com");
+        let roles = json!({"roles": ["mentor"]});
+        let profile = json!({"email": email, "email_verified": true, "app_metadata": roles});
         world.tenant.seed_user(&user(name), profile).expect("a user");
         let list = format!("pl_{name}");
         let save = saved(&format!("s-{name}"), &list, &user(name));

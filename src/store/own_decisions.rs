@@ -7,7 +7,7 @@
 use super::{StoreError, Tx, carried_removals};
 use rolekeeper_domain::evaluation::Own;
 
-/// What a linked id had of a role before the link.
+/// The state of a role of a linked id from before the link.
 #[derive(Clone, Debug)]
 pub struct BeforeLink {
     /// The role.
@@ -47,7 +47,7 @@ pub async fn keep(
     Ok(())
 }
 
-/// What an id had before the link to `primary`, of each role that was stored then.
+/// The states from before the link of an id to `primary`, of each role that was stored then.
 pub async fn before_link(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<Vec<BeforeLink>, StoreError> {
     let rows = sqlx::query_as!(
         BeforeLink,

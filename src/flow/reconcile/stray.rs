@@ -12,7 +12,9 @@ use super::own_writes::{self, state};
 use super::race::Races;
 use crate::auth0::Profile;
 use crate::store::role_changes::Reason;
-use crate::store::{Priority, StoreError, Tx, gone, leases, profile_writes, role_changes, work_queue};
+use crate::store::{
+    Priority, StoreError, Tx, gone, leases, profile_writes, role_changes, stray_writes, work_queue,
+};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::history::Restored;
 use rolekeeper_domain::plan::SeenRoles;
@@ -89,7 +91,7 @@ impl Attempt {
         };
         self.settle_writes(tx, &now).await?;
         let user = self.claim.user.as_str();
-        profile_writes::was_for_earlier_account(tx, user, created_at, &now.roles).await
+        stray_writes::was_for_earlier_account(tx, user, created_at, &now.roles).await
     }
 
     /// Ends what is stored of the earlier account. A grant that reached the new one is completed as such; all other open changes were

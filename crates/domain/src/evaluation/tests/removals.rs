@@ -201,7 +201,7 @@ fn a_low_count_ends_the_wait_for_a_record_alone() {
 }
 
 #[test]
-fn a_reported_removal_outlasts_a_condition_and_a_restored_role_follows_it() {
+fn a_reported_removal_outlasts_a_condition() {
     for (manual, found) in [
         (
             OnExternalRemoval::Alert,

@@ -47,7 +47,7 @@ COMMENT ON TABLE role_changes IS 'The audit: each change of a role, decided befo
 COMMENT ON COLUMN role_changes.change_id IS 'UUIDv7; the order of decision is that of decided_at.';
 COMMENT ON COLUMN role_changes.user_id IS 'Auth0 user id; erased: and the hash in hex once the user was erased.';
 COMMENT ON COLUMN role_changes.role IS 'The role.';
-COMMENT ON COLUMN role_changes.change IS 'granted, revoked: a managed role, by rolekeeper; restored, removed: a role of another client, restored or removed again because our write overwrote that client''s change; given, taken: a managed role, by another client, as an attempt saw it.';
+COMMENT ON COLUMN role_changes.change IS 'granted, revoked: a managed role, by rolekeeper; restored, removed: a role of another client, restored or removed again because our write overwrote that client''s change, or put the role of a deleted account on the account made again; given, taken: a managed role, by another client, as an attempt saw it.';
 COMMENT ON COLUMN role_changes.plays IS 'Plays measured by the rule at the decision; 0 for a restore.';
 COMMENT ON COLUMN role_changes.rule IS 'The rule that decided; JSON null for a restore.';
 COMMENT ON COLUMN role_changes.event_id IS 'The latest event that moved the user across a threshold of any rule, if one did.';

@@ -16,7 +16,8 @@ CREATE TABLE profile_writes (
     read_date        timestamptz,
     closed           text CHECK (closed IN ('refused', 'not_seen')),
     late_check_at    timestamptz,
-    managed          text[]
+    managed          text[],
+    read_created_at  timestamptz
 ) WITH (fillfactor = 85);
 CREATE INDEX profile_writes_open ON profile_writes (attempted_at) WHERE followed_up_at IS NULL;
 -- By Postgres' clock, not by ids, which contain the clock of the worker that created them.
@@ -43,6 +44,7 @@ COMMENT ON COLUMN profile_writes.answered IS 'Its response was read, so its resu
 COMMENT ON COLUMN profile_writes.followed_up_at IS 'Time at which the tenant''s log reported it, it was closed, or the sweep enqueued the user because neither had happened.';
 COMMENT ON COLUMN profile_writes.recorded IS 'Its effect on the managed roles is recorded in assignments. False from just before it is sent; a worker that lost its lease leaves it false, and the next attempt resolves it.';
 COMMENT ON COLUMN profile_writes.read_date IS 'The Date header of the response to the GET, by Auth0''s clock, whole seconds; null if it had none. Our read includes another client''s write before this time.';
+COMMENT ON COLUMN profile_writes.read_created_at IS 'The profile''s created_at in that GET, by Auth0''s clock; null if it had none. A profile that was created later is that of another account, made again under the same id.';
 COMMENT ON COLUMN profile_writes.closed IS 'Reason why no later attempt can complete it: refused: Auth0 returned an error before it applied anything; not_seen: the first attempt after its settle delay did not see it. Null otherwise.';
 COMMENT ON COLUMN profile_writes.late_check_at IS 'Time at which the user was queued again, as a verification after a write that was closed because an attempt did not see it; null before, and for other writes.';
 COMMENT ON COLUMN profile_writes.managed IS 'Roles that it granted or revoked because the rules at that time managed them.';

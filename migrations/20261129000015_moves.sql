@@ -39,11 +39,12 @@ CREATE TABLE own_decisions (
     by_hand    boolean NOT NULL,
     suppressed boolean NOT NULL,
     moved      boolean NOT NULL,
+    account_wanted boolean NOT NULL DEFAULT false,
     stored_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (user_id, primary_id, role)
 );
 CREATE INDEX own_decisions_primary ON own_decisions (primary_id);
-COMMENT ON TABLE own_decisions IS 'Decisions of a moved id and of the account that it was moved to, from before the move: its end limits those of the account to what it and its other ids had. Also a suppressed role of a linked id, which the end of the link gives back. Written by the attempt that stores a move or a link, removed by the one that stores its end, when another account gets the id, by an erasure, and by `rolekeeper tenant move`. One row for each id and role of the persons in moves, few others. With a restored older copy the end of a later move keeps what the move changed.';
+COMMENT ON TABLE own_decisions IS 'Decisions of a moved id and of the account that it was moved to, from before the move: its end limits those of the account to what it and its other ids had. Also a suppressed role of a linked id, and each role of it that its rule never revokes: the end of the link gives both back. Written by the attempt that stores a move or a link, removed by the one that stores its end, when another account gets the id, by an erasure, and by `rolekeeper tenant move`. One row for each id and role of the persons in moves, and for each linked id and role of a rule that never revokes. With a restored older copy the end of a later move keeps what the move changed.';
 COMMENT ON COLUMN own_decisions.user_id IS 'Auth0 user id.';
 COMMENT ON COLUMN own_decisions.primary_id IS 'Auth0 user id of the account that the id was moved or linked to; the same id for the row of the account.';
 COMMENT ON COLUMN own_decisions.role IS 'The role.';
@@ -52,6 +53,7 @@ COMMENT ON COLUMN own_decisions.ours IS 'It had the role from us.';
 COMMENT ON COLUMN own_decisions.by_hand IS 'The profile of the account had the role, and not from us.';
 COMMENT ON COLUMN own_decisions.suppressed IS 'As in assignments.';
 COMMENT ON COLUMN own_decisions.moved IS 'The id was moved; false for the account, and for a linked id.';
+COMMENT ON COLUMN own_decisions.account_wanted IS 'Of a linked id: the account had the role by the rules before the link, for another reason than an id that has left it since.';
 COMMENT ON COLUMN own_decisions.stored_at IS 'Time at which the move or the link was stored, by Postgres'' clock.';
 
 ALTER TABLE role_changes DROP CONSTRAINT role_changes_reason_check;

@@ -6,11 +6,11 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::id_file::without_mark;
 use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use crate::store::Store;
+use rolekeeper_domain::byte_order_mark::without_mark;
 use rolekeeper_domain::ids::UserId;
 
 /// Most user ids from the command line that the recorded act lists.

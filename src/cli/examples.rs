@@ -156,6 +156,38 @@ mod tests {
         }
     }
 
+    /// The paths of all commands with a reason.
+    fn with_reason(command: &Command, path: &[String]) -> Vec<Vec<String>> {
+        let named = |one: &Command| [path, &[one.get_name().to_owned()]].concat();
+        let subcommands = command.get_subcommands();
+        subcommands
+            .flat_map(|one| {
+                let mut args = one.get_arguments();
+                let is_why = |arg: &clap::Arg| {
+                    arg.get_long() == Some("why")
+                        || arg
+                            .get_visible_aliases()
+                            .is_some_and(|names| names.contains(&"why"))
+                };
+                let own = args.any(is_why).then(|| named(one));
+                own.into_iter().chain(with_reason(one, &named(one)))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn no_reason_may_be_empty() {
+        let paths = with_reason(&super::super::command(), &[]);
+        assert!(paths.len() > 12, "{paths:?}");
+        for path in paths {
+            let mut line = [vec!["rolekeeper".to_owned()], path].concat();
+            line.extend(["--why".to_owned(), String::new()]);
+            let parsed = super::super::command().try_get_matches_from(&line);
+            let kind = parsed.map_err(|refused| refused.kind()).err();
+            assert_eq!(kind, Some(clap::error::ErrorKind::InvalidValue), "{line:?}");
+        }
+    }
+
     #[test]
     fn every_command_has_an_example_that_it_accepts() {
         check(&super::super::command(), "");

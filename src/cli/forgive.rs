@@ -4,12 +4,11 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::output::say;
 use crate::app;
-use crate::config::{ByArgs, DatabaseArgs};
+use crate::config::{DatabaseArgs, ReasonedArgs};
 
 /// Sets counts below 0 to 0, so that the next play counts. A retraction whose play has not arrived yet is forgiven too, and
 /// that play will count.
@@ -23,11 +22,8 @@ pub(super) struct ForgiveArgs {
     /// All playlists below 0
     #[arg(long, conflicts_with = "playlists")]
     all: bool,
-    /// The reason; stored with the act, see `rolekeeper acts`
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    why: String,
     #[command(flatten)]
-    by: ByArgs,
+    act: ReasonedArgs,
 }
 
 pub(super) async fn run(args: ForgiveArgs) -> Result<()> {
@@ -35,15 +31,14 @@ pub(super) async fn run(args: ForgiveArgs) -> Result<()> {
         database,
         playlists,
         all,
-        why,
-        by,
+        act,
     } = args;
     if playlists.is_empty() && !all {
         bail!("no playlist is named: give --playlist or --all");
     }
     let store = app::connect(&database.checked()?).await?;
     let named = (!all).then_some(playlists.as_slice());
-    let act = by.act("forgive", json!({"all": all, "playlists": playlists}), Some(why));
+    let act = act.act("forgive", json!({"all": all, "playlists": playlists}));
     let forgiven = store.forgive(named, &act).await?;
     say!("{forgiven} playlists were below 0 and are at 0 now");
     Ok(())

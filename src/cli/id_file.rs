@@ -10,6 +10,7 @@ use anyhow::{Context as _, Error, Result, bail};
 use super::output::{remark, say};
 use crate::auth0::{CallError, LaterWhy};
 use crate::store::StoreError;
+use rolekeeper_domain::byte_order_mark::without_mark;
 
 /// Acts on each line that is not blank.
 pub(super) async fn for_each(file: &Path, act: impl AsyncFn(&str) -> Result<()>) -> Result<()> {
@@ -40,11 +41,6 @@ pub(super) async fn for_each(file: &Path, act: impl AsyncFn(&str) -> Result<()>)
     }
     say!("{shown}: lines done: {done}");
     Ok(())
-}
-
-/// The text without the byte order mark with which some programs begin a file: in the first id it would be invisible.
-pub(super) fn without_mark(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Whether the error concerns more than one user.

@@ -4,13 +4,12 @@
 //! as if it held for all workers.
 
 use anyhow::{Context as _, Result};
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::output::say;
 use crate::app;
-use crate::config::{ByArgs, DatabaseArgs};
+use crate::config::{DatabaseArgs, ReasonedArgs};
 use crate::store::Store;
 use rolekeeper_domain::limits::Limit;
 
@@ -31,11 +30,8 @@ enum Action {
         name: String,
         /// The new value: `on` or `off` for `writes`, else a number
         value: String,
-        /// The reason; stored with the change
-        #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-        why: String,
         #[command(flatten)]
-        by: ByArgs,
+        act: ReasonedArgs,
     },
 }
 
@@ -44,18 +40,14 @@ pub(super) async fn run(args: LimitsArgs) -> Result<()> {
     let store = app::connect(&database.checked()?).await?;
     match action {
         None => shown(&store).await,
-        Some(Action::Set { name, value, why, by }) => {
+        Some(Action::Set { name, value, act }) => {
             let names = || Limit::ALL.map(Limit::as_str).join(", ");
             let limit = Limit::named(&name)
                 .with_context(|| format!("{name}: no such limit, expected one of {}", names()))?;
             let parsed = limit.parse(&value);
             let value =
                 parsed.map_err(|expected| anyhow::anyhow!("{name}: got {value:?}, expected {expected}"))?;
-            let act = by.act(
-                "limits set",
-                json!({"name": name, "value": limit.show(value)}),
-                Some(why),
-            );
+            let act = act.act("limits set", json!({"name": name, "value": limit.show(value)}));
             store.set_limit(limit, value, &act).await?;
             say!(
                 "{name} = {}: takes effect on all workers within seconds",

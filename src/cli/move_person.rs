@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::ask::{Tenant, id};
@@ -15,7 +14,7 @@ use super::id_file;
 use super::output::say;
 use super::pin::later;
 use crate::app;
-use crate::config::{Auth0Args, ByArgs, DatabaseArgs, ErasureArgs};
+use crate::config::{Auth0Args, DatabaseArgs, ErasureArgs, ReasonedArgs};
 use crate::flow::presence::Presence;
 use crate::store::{MoveOutcome, Pinned, Store};
 
@@ -43,11 +42,8 @@ pub(super) struct MoveArgs {
     /// End the move instead: each id has its own data again
     #[arg(long)]
     undo: bool,
-    /// The reason; stored with the move and in the recorded act
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    why: String,
     #[command(flatten)]
-    by: ByArgs,
+    act: ReasonedArgs,
 }
 
 /// The parts that all moves of one command share.
@@ -55,8 +51,7 @@ struct Mover {
     store: Store,
     /// None: the moves are undone.
     tenant: Option<Tenant>,
-    why: String,
-    by: ByArgs,
+    act: ReasonedArgs,
 }
 
 pub(super) async fn run(args: MoveArgs) -> Result<()> {
@@ -68,8 +63,7 @@ pub(super) async fn run(args: MoveArgs) -> Result<()> {
         new,
         file,
         undo,
-        why,
-        by,
+        act,
     } = args;
     let asked = (!undo).then_some(&auth0);
     let (database, key, auth0) = erasure.checked_with(&database, asked, false)?;
@@ -78,12 +72,7 @@ pub(super) async fn run(args: MoveArgs) -> Result<()> {
         Some(auth0) => Some(Tenant::of(&store, &auth0, file.is_some()).await?),
         None => None,
     };
-    let mover = Mover {
-        store,
-        tenant,
-        why,
-        by,
-    };
+    let mover = Mover { store, tenant, act };
     let Some(file) = file else {
         return mover
             .moves(&old.unwrap_or_default(), &new.unwrap_or_default())
@@ -106,7 +95,7 @@ impl Mover {
         let (store, undo) = (&self.store, self.tenant.is_none());
         let (old_id, new_id) = (old.as_str(), new.as_str());
         let arguments = json!({"user": old_id, "to": new_id, "undo": undo});
-        let act = self.by.act("move", arguments, Some(self.why.clone()));
+        let act = self.act.act("move", arguments);
         let outcome = if let Some(tenant) = &self.tenant {
             refuse_old(old_id, new_id, tenant.knows(&old).await?)?;
             refuse_new(new_id, tenant.knows(&new).await?)?;

@@ -4,6 +4,7 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::output::say;
@@ -17,7 +18,7 @@ pub(super) struct PauseArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     /// The reason, for other operators
-    #[arg(long, visible_alias = "why", value_name = "TEXT")]
+    #[arg(long, visible_alias = "why", value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: Option<String>,
     #[command(flatten)]
     by: ByArgs,

@@ -6,7 +6,6 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result, bail};
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
@@ -15,7 +14,7 @@ use time::{OffsetDateTime, UtcOffset};
 use super::ask::id;
 use super::output::{self, remark, say};
 use crate::app;
-use crate::config::{ByArgs, DatabaseArgs, ErasureArgs, ForbiddenArgs};
+use crate::config::{DatabaseArgs, ErasureArgs, ForbiddenArgs, ReasonedArgs};
 use crate::store::{PinOutcome, Pinned, Store, StoreError};
 use rolekeeper_domain::date;
 use rolekeeper_domain::explanation::plain;
@@ -44,11 +43,8 @@ pub(super) struct PinArgs {
     /// Time at which the pin ends by itself, such as 2026-12-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// The reason; stored with the pin and in the recorded act
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    why: String,
     #[command(flatten)]
-    by: ByArgs,
+    act: ReasonedArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,8 +81,7 @@ pub(super) async fn pin(args: PinArgs) -> Result<()> {
         role,
         state,
         until,
-        why,
-        by,
+        act,
     } = args;
     let (database, key) = erasure.checked_if_set(&database)?;
     id(&user)?;
@@ -100,7 +95,7 @@ pub(super) async fn pin(args: PinArgs) -> Result<()> {
     let shown = until.map(shown).transpose()?;
     let word = if on { "on" } else { "off" };
     let arguments = json!({"user": user, "role": role, "state": word, "until": shown});
-    let act = by.act("pin", arguments, Some(why));
+    let act = act.act("pin", arguments);
     let pin = Pin { role, on, until };
     let outcome = match store.pin(&user, &pin, &act).await {
         Err(StoreError::Erased) => bail!(

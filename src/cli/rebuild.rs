@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +15,7 @@ use super::progress::Progress;
 use super::rules;
 use super::verify::{not_checked, partitions};
 use crate::app;
-use crate::config::{BusArgs, ByArgs, DatabaseArgs, ErasureArgs, check_parts};
+use crate::config::{BusArgs, DatabaseArgs, ErasureArgs, ReasonedArgs, check_parts};
 use crate::flow::rebuild::{Rebuild, Rebuilt};
 use crate::flow::recount::Recounter;
 use rolekeeper_domain::event::PARTITIONS;
@@ -36,10 +35,7 @@ pub(super) struct RebuildArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i16).range(0..i64::from(PARTITIONS)))]
     partition: Option<i16>,
     #[command(flatten)]
-    by: ByArgs,
-    /// The reason; stored with the act, see `rolekeeper acts`
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    why: String,
+    act: ReasonedArgs,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -51,8 +47,7 @@ pub(super) async fn run(args: RebuildArgs) -> Result<ExitCode> {
         erasure,
         bus,
         partition,
-        by,
-        why,
+        act,
         json,
     } = args;
     let (_, key) = erasure.checked_if_set(&database)?;
@@ -69,7 +64,7 @@ pub(super) async fn run(args: RebuildArgs) -> Result<ExitCode> {
         },
         rules: in_force.rules,
         sums: partition.is_none(),
-        act: by.act("rebuild", json!({"partition": partition}), Some(why)),
+        act: act.act("rebuild", json!({"partition": partition})),
     };
     let partitions = partitions(partition);
     let mut progress = Progress::new("partitions", Some(partitions.len() as u64));

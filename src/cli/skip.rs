@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::output::say;
 use crate::app;
 use crate::bus::{STREAMS, Which};
-use crate::config::{BusArgs, ByArgs, DatabaseArgs, check_parts};
+use crate::config::{BusArgs, DatabaseArgs, ReasonedArgs, check_parts};
 use crate::flow::fold::judge;
 use crate::store::{Channel, Cursor, DeadLetter, Store};
 use rolekeeper_domain::event::Reason;
@@ -37,11 +37,8 @@ pub(super) struct SkipArgs {
     /// Sequence of the message: the one directly after the cursor
     #[arg(value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
     seq: u64,
-    /// The reason; stored with the message
-    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    why: String,
     #[command(flatten)]
-    by: ByArgs,
+    act: ReasonedArgs,
 }
 
 pub(super) async fn run(args: SkipArgs) -> Result<()> {
@@ -50,8 +47,7 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
         bus,
         stream,
         seq,
-        why,
-        by,
+        act,
     } = args;
     let (database, bus) = check_parts(&database, &bus)?;
     let (store, bus) = (app::connect(&database).await?, app::bus(&bus).await?);
@@ -89,13 +85,13 @@ pub(super) async fn run(args: SkipArgs) -> Result<()> {
         seq: seq.cast_signed(),
         subject: &subject,
         reason: Reason::Skipped,
-        detail: format!("skipped by an operator: {why}"),
+        detail: format!("skipped by an operator: {}", act.why()),
         headers: stored.event_headers().map(|headers| headers.to_string()),
         payload: &stored.payload,
         size: stored.payload.len(),
         stored_ns: stored.stored_ns,
     };
-    let act = by.act("skip", json!({"stream": stream, "seq": seq}), Some(why));
+    let act = act.act("skip", json!({"stream": stream, "seq": seq}));
     let skipped = store.skip(&stream, &cursor, &letter, (Channel::Streams, &act));
     if !skipped.await? {
         bail!("{stream}: the cursor moved in the meantime; nothing was skipped");

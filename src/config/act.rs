@@ -27,6 +27,16 @@ pub struct ActArgs {
     why: Option<String>,
 }
 
+/// The same flags where the reason is required.
+#[derive(Args, Clone, Debug)]
+pub struct ReasonedArgs {
+    #[command(flatten)]
+    by: ByArgs,
+    /// The reason; stored with the act, see `rolekeeper acts`
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    why: String,
+}
+
 impl ByArgs {
     /// Returns the act with its reason.
     #[must_use]
@@ -45,6 +55,20 @@ impl ActArgs {
     #[must_use]
     pub fn act(&self, command: &'static str, arguments: Value) -> Act {
         self.by.act(command, arguments, self.why.clone())
+    }
+}
+
+impl ReasonedArgs {
+    /// Returns the act.
+    #[must_use]
+    pub fn act(&self, command: &'static str, arguments: Value) -> Act {
+        self.by.act(command, arguments, Some(self.why.clone()))
+    }
+
+    /// Returns the reason.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
     }
 }
 

@@ -33,7 +33,7 @@ mod verify;
 
 use check::Check;
 
-pub use act::{ActArgs, ByArgs};
+pub use act::{ActArgs, ByArgs, ReasonedArgs};
 pub use api::{ApiArgs, ApiConfig, DEFAULT_GENRES, genres};
 pub use args::{Config, HttpConfig, ReconcileConfig, ServeArgs};
 pub use auth0::{Auth0Args, Auth0Config};

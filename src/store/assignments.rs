@@ -2,11 +2,9 @@
 //!
 //! Owns adoption: from which holders a role may be revoked. Must never adopt a holder by itself.
 
-use time::OffsetDateTime;
-
 use super::{Channel, Store, StoreError, Tx, acts, identities};
 use rolekeeper_domain::act::Act;
-use rolekeeper_domain::evaluation::Seen;
+use rolekeeper_domain::evaluation::{Role, Seen};
 use rolekeeper_domain::ids::UserId;
 
 /// Users adopted in one transaction.
@@ -35,20 +33,15 @@ pub async fn seen(tx: &mut Tx<'_>, user: &str, seen: Seen<'_>) -> Result<(), Sto
 }
 
 /// Stores a decision made without reading the profile.
-pub async fn decided(
-    tx: &mut Tx<'_>,
-    user: &str,
-    role: &str,
-    wanted: bool,
-    below_since: Option<OffsetDateTime>,
-) -> Result<(), StoreError> {
+pub async fn decided(tx: &mut Tx<'_>, user: &str, role: &Role<'_>) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE assignments SET wanted = $3, below_since = $4, suppressed = suppressed AND $3
+        "UPDATE assignments SET wanted = $3, below_since = $4, suppressed = $5 AND NOT has_role
          WHERE user_id = $1 AND role = $2",
         user,
-        role,
-        wanted,
-        below_since
+        role.rule.role,
+        role.decision.wanted,
+        role.decision.below_since,
+        role.suppressed
     )
     .execute(&mut *tx)
     .await?;
@@ -56,21 +49,16 @@ pub async fn decided(
 }
 
 /// Stores a decision made without reading the profile and not done yet; also for an unknown role.
-pub async fn awaited(
-    tx: &mut Tx<'_>,
-    user: &str,
-    role: &str,
-    wanted: bool,
-    below_since: Option<OffsetDateTime>,
-) -> Result<(), StoreError> {
+pub async fn awaited(tx: &mut Tx<'_>, user: &str, role: &Role<'_>) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO assignments AS a (user_id, role, wanted, has_role, adopted, below_since) VALUES ($1, $2, $3, false, false, $4)
          ON CONFLICT (user_id, role) DO UPDATE SET wanted = excluded.wanted, below_since = excluded.below_since,
-             suppressed = a.suppressed AND excluded.wanted",
+             suppressed = a.suppressed AND $5",
         user,
-        role,
-        wanted,
-        below_since
+        role.rule.role,
+        role.decision.wanted,
+        role.decision.below_since,
+        role.suppressed
     )
     .execute(&mut *tx)
     .await?;

@@ -77,6 +77,7 @@ pub async fn store(tx: &mut Tx<'_>, decisions: &[Decision<'_>]) -> Result<(), St
     let read: Vec<Value> = decisions.iter().map(|one| Value::from(one.read.roles)).collect();
     let updated: Vec<Option<OffsetDateTime>> = decisions.iter().map(|one| one.read.updated_at).collect();
     let dates: Vec<Option<OffsetDateTime>> = decisions.iter().map(|one| one.read.date).collect();
+    let created: Vec<Option<OffsetDateTime>> = decisions.iter().map(|one| one.read.created_at).collect();
     let wrote: Vec<Value> = decisions.iter().map(|one| Value::from(one.wrote)).collect();
     let managed = |one: &Decision<'_>| -> Value {
         let roles = one.changes.iter().map(|(_, rule, _, _)| rule.role.as_str());
@@ -84,18 +85,20 @@ pub async fn store(tx: &mut Tx<'_>, decisions: &[Decision<'_>]) -> Result<(), St
     };
     let managed: Vec<Value> = decisions.iter().map(managed).collect();
     sqlx::query!(
-        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, recorded, read_date, managed)
+        "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, recorded, read_date, managed,
+             read_created_at)
          SELECT w.write_id, w.user_id, w.read_roles, w.read_updated_at, w.wrote_roles, false, w.read_date,
-             ARRAY(SELECT jsonb_array_elements_text(w.managed))
-         FROM UNNEST($1::uuid[], $2::text[], $3::jsonb[], $4::timestamptz[], $5::jsonb[], $6::timestamptz[], $7::jsonb[])
-             AS w(write_id, user_id, read_roles, read_updated_at, wrote_roles, read_date, managed)",
+             ARRAY(SELECT jsonb_array_elements_text(w.managed)), w.read_created_at
+         FROM UNNEST($1::uuid[], $2::text[], $3::jsonb[], $4::timestamptz[], $5::jsonb[], $6::timestamptz[], $7::jsonb[], $8::timestamptz[])
+             AS w(write_id, user_id, read_roles, read_updated_at, wrote_roles, read_date, managed, read_created_at)",
         &ids,
         &users as &[&str],
         &read,
         &updated as &[Option<OffsetDateTime>],
         &wrote,
         &dates as &[Option<OffsetDateTime>],
-        &managed
+        &managed,
+        &created as &[Option<OffsetDateTime>]
     )
     .execute(&mut *tx)
     .await?;

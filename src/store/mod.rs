@@ -100,6 +100,7 @@ mod slices;
 pub mod snapshot;
 mod songs;
 pub mod stored_holders;
+pub mod stray_writes;
 mod sweep;
 mod tenant;
 mod tenant_log;

@@ -1,5 +1,5 @@
-//! Table `own_decisions`: what moved ids and their account had of a role before the move, and roles of linked ids that stay removed;
-//! for each id and account on its own, since the id may be the account of an earlier move.
+//! Table `own_decisions`: what moved ids and their account had of a role before the move, and roles of linked ids that stay removed
+//! or that their rule never revokes; for each id and account on its own, since the id may be the account of an earlier move.
 //!
 //! Owns that the end of a move takes back what came with it. Must never take a role from an account to which another client gave
 //! it, nor raise what the account has.
@@ -7,17 +7,31 @@
 use super::{StoreError, Tx, carried_removals};
 use rolekeeper_domain::evaluation::Own;
 
-/// Stores what an id has of a role, before a move or a link to `primary` changes it. The first one counts. `moved`: it is the moved id.
+/// The state of a role of a linked id from before the link.
+#[derive(Clone, Debug)]
+pub struct BeforeLink {
+    /// The role.
+    pub role: String,
+    /// The rules, or a grant under way, gave it to the id.
+    pub wanted: bool,
+    /// They gave it to the account.
+    pub account_wanted: bool,
+    /// The id was moved, not linked.
+    pub moved: bool,
+}
+
+/// Stores what an id has of a role, before a move or a link to `primary` changes it. The first one counts. `moved`: it is the moved
+/// id. `account_wanted`: the rules gave the role to the account before.
 pub async fn keep(
     tx: &mut Tx<'_>,
     (user, primary): (&str, &str),
     role: &str,
     own: &Own,
-    moved: bool,
+    (moved, account_wanted): (bool, bool),
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO own_decisions (user_id, primary_id, role, wanted, ours, by_hand, suppressed, moved)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+        "INSERT INTO own_decisions (user_id, primary_id, role, wanted, ours, by_hand, suppressed, moved, account_wanted)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
         user,
         primary,
         role,
@@ -25,7 +39,69 @@ pub async fn keep(
         own.ours,
         own.by_hand,
         own.suppressed,
-        moved
+        moved,
+        account_wanted
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// The states from before the link of an id to `primary`, of each role that was stored then.
+pub async fn before_link(tx: &mut Tx<'_>, alias: &str, primary: &str) -> Result<Vec<BeforeLink>, StoreError> {
+    let rows = sqlx::query_as!(
+        BeforeLink,
+        "SELECT role, wanted, account_wanted, moved FROM own_decisions WHERE user_id = $1 AND primary_id = $2",
+        alias,
+        primary
+    );
+    Ok(rows.fetch_all(&mut *tx).await?)
+}
+
+/// Whether an id that is still linked to the account had the role before its link.
+pub async fn is_had_by_another(tx: &mut Tx<'_>, primary: &str, role: &str) -> Result<bool, StoreError> {
+    let had = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM identities i JOIN own_decisions o ON o.user_id = i.alias AND o.primary_id = i.primary_id
+               WHERE i.primary_id = $1 AND o.role = $2 AND o.wanted
+           ) AS "had!""#,
+        primary,
+        role
+    );
+    Ok(had.fetch_one(&mut *tx).await?)
+}
+
+/// Notes that the account had the role only because of an id that has left it, also before the links of its other ids.
+pub async fn was_by_alias(tx: &mut Tx<'_>, primary: &str, role: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE own_decisions SET account_wanted = false WHERE primary_id = $1 AND role = $2 AND account_wanted",
+        primary,
+        role
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Ends the decision for a role that no reason gives the account any more.
+pub async fn end_wanted(tx: &mut Tx<'_>, primary: &str, role: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE assignments SET wanted = false, below_since = NULL WHERE user_id = $1 AND role = $2 AND wanted",
+        primary,
+        role
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Gives an id that is no longer linked the decision that it had before.
+pub async fn give_back(tx: &mut Tx<'_>, alias: &str, role: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO assignments AS a (user_id, role, wanted, has_role, adopted) VALUES ($1, $2, true, false, false)
+         ON CONFLICT (user_id, role) DO UPDATE SET wanted = true WHERE NOT a.wanted",
+        alias,
+        role
     )
     .execute(&mut *tx)
     .await?;

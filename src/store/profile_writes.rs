@@ -35,6 +35,8 @@ pub struct ReadBefore<'a> {
     pub updated_at: Option<OffsetDateTime>,
     /// `Date` of the response to the GET.
     pub date: Option<OffsetDateTime>,
+    /// The profile's `created_at`.
+    pub created_at: Option<OffsetDateTime>,
 }
 
 /// Time limits of a write.
@@ -80,8 +82,8 @@ pub async fn attempt(
     let id = Uuid::now_v7();
     sqlx::query!(
         "INSERT INTO profile_writes (write_id, user_id, read_roles, read_updated_at, wrote_roles, resolved_since, recorded, read_date,
-             managed)
-         VALUES ($1, $2, $3, $4, $5, $6, false, $7, $8)",
+             managed, read_created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, false, $7, $8, $9)",
         id,
         user,
         Value::from(read.roles),
@@ -89,7 +91,8 @@ pub async fn attempt(
         Value::from(wrote),
         resolved_since,
         read.date,
-        managed as &[&str]
+        managed as &[&str],
+        read.created_at
     )
     .execute(&mut *tx)
     .await?;

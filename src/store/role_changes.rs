@@ -57,17 +57,18 @@ pub async fn decide(
     Ok(id)
 }
 
-/// Stores that a role of another client is about to be restored.
+/// Stores that a role of another client is about to be restored or removed.
 pub async fn decide_restore(
     tx: &mut Tx<'_>,
     claim: &Claim,
     restored: &Restored,
-    released: bool,
+    (released, reason): (bool, Option<Reason>),
 ) -> Result<Uuid, StoreError> {
     let id = Uuid::now_v7();
     sqlx::query!(
-        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, queued_ms, released, attempted_at, client_id, log_id)
-         VALUES ($1, $2, $3, $4, 0, 'null', $5, $6, clock_timestamp(), $7, $8)",
+        "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, queued_ms, released, attempted_at, client_id, log_id,
+             reason)
+         VALUES ($1, $2, $3, $4, 0, 'null', $5, $6, clock_timestamp(), $7, $8, $9)",
         id,
         claim.user.as_str(),
         restored.role,
@@ -75,7 +76,8 @@ pub async fn decide_restore(
         claim.queued_ms,
         released,
         restored.client,
-        restored.log_id
+        restored.log_id,
+        reason.map(Reason::as_str)
     )
     .execute(&mut *tx)
     .await?;

@@ -5,6 +5,7 @@ pub mod act;
 pub mod announcement;
 pub mod audit;
 pub mod brake;
+pub mod byte_order_mark;
 pub mod date;
 pub mod dedup_window;
 pub mod discovery;

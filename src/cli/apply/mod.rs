@@ -10,14 +10,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::interrupt::Interrupt;
 use super::output::say;
 use super::plan_file::OpenPlan;
 use crate::app;
-use crate::config::{ByArgs, DatabaseArgs, ForbiddenArgs};
+use crate::config::{DatabaseArgs, ForbiddenArgs, ReasonedArgs};
 use crate::flow::apply_plan::{Applied, Apply};
 use crate::flow::import::release;
 use crate::store::Store;
@@ -54,11 +53,8 @@ pub(super) struct ApplyArgs {
     /// Apply what is still valid, and leave out users whose facts have changed; not for a plan of an import
     #[arg(long)]
     partial: bool,
-    /// The reason; stored with the act, see `rolekeeper acts`
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    why: String,
     #[command(flatten)]
-    by: ByArgs,
+    act: ReasonedArgs,
 }
 
 pub(super) async fn run(args: ApplyArgs) -> Result<ExitCode> {
@@ -76,8 +72,7 @@ async fn apply(args: ApplyArgs) -> Result<ExitCode> {
         forbidden,
         plan: path,
         partial,
-        why,
-        by,
+        act,
     } = args;
     let database = database.checked()?;
     let mut interrupt = Interrupt::catch()?;
@@ -95,7 +90,7 @@ async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     let told = json!({
         "plan": file.name(), "made_at": header.made(), "users": users, "partial": partial, "rules": rules.fingerprint(),
     });
-    let act = by.act("apply", told, Some(why));
+    let act = act.act("apply", told);
     let plan = Apply::new(store.clone(), rules, &forbidden, before.decided_since);
     let mut found = Applied::default();
     let compared = file.slices(&mut interrupt, async |slice| {

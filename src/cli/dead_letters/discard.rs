@@ -6,14 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::super::output::say;
 use super::{show, shown};
 use crate::app;
 use crate::bus::STREAMS;
-use crate::config::{ByArgs, DatabaseArgs};
+use crate::config::{DatabaseArgs, ReasonedArgs};
 use crate::store::LetterKey;
 
 /// Marks dead letters as discarded. They stay in the table until they are 30 days old, and can still be requeued. Exit code 1 when
@@ -30,11 +29,8 @@ pub(super) struct DiscardArgs {
     /// Sequences of the messages in the stream
     #[arg(value_name = "SEQ", required = true, value_parser = clap::value_parser!(i64).range(1..))]
     seqs: Vec<i64>,
-    /// The reason; stored with the act
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    why: String,
     #[command(flatten)]
-    by: ByArgs,
+    act: ReasonedArgs,
 }
 
 pub(super) async fn run(args: DiscardArgs) -> Result<ExitCode> {
@@ -42,8 +38,7 @@ pub(super) async fn run(args: DiscardArgs) -> Result<ExitCode> {
         database,
         stream,
         mut seqs,
-        why,
-        by,
+        act,
     } = args;
     seqs.sort_unstable();
     seqs.dedup();
@@ -57,11 +52,7 @@ pub(super) async fn run(args: DiscardArgs) -> Result<ExitCode> {
         }
         keys.extend(letters.into_iter().map(|letter| letter.key));
     }
-    let act = by.act(
-        "dead-letters discard",
-        json!({"stream": stream, "seqs": seqs}),
-        Some(why),
-    );
+    let act = act.act("dead-letters discard", json!({"stream": stream, "seqs": seqs}));
     let discarded = store.discard_letters(&keys, &act).await?;
     for key in &keys {
         if discarded.contains(key) {

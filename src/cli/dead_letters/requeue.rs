@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::super::interrupt::Interrupt;
@@ -15,7 +14,7 @@ use super::list::reasons;
 use super::{show, shown};
 use crate::app;
 use crate::bus::STREAMS;
-use crate::config::{ByArgs, RequeueLettersArgs};
+use crate::config::{ReasonedArgs, RequeueLettersArgs};
 use crate::flow::fold::requeue::{Requeue, Requeued};
 use crate::store::{Handled, Letter, LetterFilter, LetterKey, Store};
 
@@ -50,11 +49,8 @@ pub(super) struct RequeueArgs {
     /// (`DEDUP_WINDOW`), or the cursor was set back
     #[arg(long)]
     not_counted: bool,
-    /// The reason; stored with the act
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    why: String,
     #[command(flatten)]
-    by: ByArgs,
+    act: ReasonedArgs,
 }
 
 /// The numbers of the report.
@@ -72,8 +68,7 @@ pub(super) async fn run(args: RequeueArgs) -> Result<ExitCode> {
         seqs,
         reason,
         not_counted,
-        why,
-        by,
+        act,
     } = args;
     let config = settings.checked()?;
     let store = app::connect(&config.database)
@@ -105,7 +100,7 @@ pub(super) async fn run(args: RequeueArgs) -> Result<ExitCode> {
                 );
             }
             let arguments = json!({"stream": letter.key.stream, "seq": letter.key.seq});
-            let act = by.act("dead-letters requeue", arguments, Some(why.clone()));
+            let act = act.act("dead-letters requeue", arguments);
             let requeued = requeue.letter(&letter, &act).await;
             let requeued =
                 requeued.with_context(|| format!("{}; to continue, run the command again", report.text()))?;

@@ -4,13 +4,11 @@
 
 use std::io::{self, BufRead as _, BufReader, Read};
 
+use rolekeeper_domain::byte_order_mark::MARK;
 use rolekeeper_domain::event::MAX_EVENT_BYTES;
 
 /// Most bytes of a line that are kept: one more than an event may have, and the end of the line.
 const KEPT_BYTES: u64 = MAX_EVENT_BYTES as u64 + 3;
-
-/// The byte order mark with which some programs begin a file.
-const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Reads lines.
 #[derive(Debug)]
@@ -35,7 +33,7 @@ impl<R: Read> Lines<R> {
     pub fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
         let mut line = Vec::new();
         while self.raw(&mut line)? {
-            if self.number == 1 && line.starts_with(MARK) {
+            if self.number == 1 && line.starts_with(MARK.as_bytes()) {
                 line.drain(..MARK.len());
             }
             if line.pop_if(|last| *last == b'\n').is_some() {

@@ -239,8 +239,7 @@ async fn settle(
         return Ok(held.then_some(Unneeded::Held));
     }
     for role in &evaluation.roles {
-        let (user, name, decision) = (claim.user.as_str(), &role.rule.role, &role.decision);
-        assignments::decided(tx, user, name, decision.wanted, decision.below_since).await?;
+        assignments::decided(tx, claim.user.as_str(), role).await?;
     }
     match debounce.filter(|_| debounced) {
         Some(debounce) => leases::again(tx, claim, debounce, false, None).await?,
@@ -288,12 +287,11 @@ async fn hold_unseen(
         return Ok(false);
     };
     for role in &evaluation.roles {
-        let (user, name) = (claim.user.as_str(), role.rule.role.as_str());
-        let (wanted, below_since) = (role.decision.wanted, role.decision.below_since);
+        let user = claim.user.as_str();
         if role.pending_change().is_some() {
-            assignments::awaited(tx, user, name, wanted, below_since).await?;
+            assignments::awaited(tx, user, role).await?;
         } else {
-            assignments::decided(tx, user, name, wanted, below_since).await?;
+            assignments::decided(tx, user, role).await?;
         }
     }
     debug!(user.id = claim.user.as_str(), ?why, "held without an attempt");

@@ -16,6 +16,7 @@ use super::record::keep;
 use super::{hidden, own_writes};
 use crate::auth0::{CallError, Profile};
 use crate::metrics::Unsent;
+use crate::store::role_changes::Reason;
 use crate::store::{StoreError, Tx, leases};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::held::Held;
@@ -156,7 +157,11 @@ impl Attempt {
         evaluation: &mut Evaluation<'_>,
     ) -> Result<Result<Planned, Unplanned>, StoreError> {
         let seen = profile.roles();
-        let mut races = self.races(tx, profile, evaluation).await?;
+        let mut races = if self.has_strayed(tx, profile, evaluation).await? {
+            Races::taking_back(&seen, evaluation)
+        } else {
+            self.races(tx, profile, evaluation).await?
+        };
         let base = races.base(&seen);
         races.removals = self.removals(tx, evaluation, &seen).await?;
         let suppressed = self.externally_removed(evaluation, &seen);
@@ -194,7 +199,8 @@ impl Attempt {
         } = planned;
         let seen = profile.roles();
         let mut changes = self.audit(tx, evaluation, &seen, &plan).await?;
-        let restored = (races.restored.as_slice(), races.released);
+        let reason = races.strayed.then_some(Reason::UserDeleted);
+        let restored = (races.restored.as_slice(), races.released, reason);
         changes.extend(
             self.audit_restores(tx, &evaluation.restores, &seen, restored)
                 .await?,

@@ -131,6 +131,10 @@ impl Attempt {
         evaluation: &Evaluation<'_>,
     ) -> Result<bool, StoreError> {
         let (user, seen) = (self.claim.user.as_str(), profile.roles());
+        if self.has_strayed(tx, profile, evaluation).await? {
+            self.replace_strayed(tx, profile, evaluation).await?;
+            return Ok(true);
+        }
         let Some(created_at) = profile.created_at().filter(|_| {
             self.claim.was_gone || evaluation.misses_a_role(&seen) || evaluation.has_an_earlier_role(&seen)
         }) else {
@@ -203,7 +207,7 @@ impl Attempt {
     }
 
     /// Writes to the audit how roles of ours ended without a write.
-    async fn witness(
+    pub(super) async fn witness(
         &self,
         tx: &mut Tx<'_>,
         evaluation: &Evaluation<'_>,

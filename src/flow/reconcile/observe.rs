@@ -16,7 +16,7 @@ use rolekeeper_domain::pacer::CallKind;
 /// the time must be short; a healthy Postgres needs some hundredths of a second.
 const WRITE_WITHIN: Duration = Duration::from_secs(2);
 
-/// A profile as it was read.
+/// A profile as it was read, or as the response to a write shows it.
 pub(super) struct Observed {
     pub(super) profile: Arc<Profile>,
     pub(super) rate: RateHeaders,
@@ -25,6 +25,20 @@ pub(super) struct Observed {
 }
 
 impl Observed {
+    /// A profile whose response came at `answered_at`, for an attempt whose lease ends then.
+    pub(super) fn new(
+        profile: Arc<Profile>,
+        (rate, answered_at): (RateHeaders, Option<Instant>),
+        lease_ends: Instant,
+    ) -> Self {
+        let until = answered_at.unwrap_or_else(Instant::now) + WRITE_WITHIN;
+        Self {
+            profile,
+            rate,
+            until: until.min(lease_ends),
+        }
+    }
+
     pub(super) fn in_time(&self) -> Result<(), AttemptError> {
         if Instant::now() <= self.until {
             Ok(())
@@ -56,13 +70,8 @@ impl Attempt {
             context.reader.get_user(user).await
         };
         context.took(asked, &reply);
-        let (rate, answered_at) = (reply.rate, reply.answered_at);
-        let profile = self.answered(CallKind::Read, reply)?;
-        let until = answered_at.unwrap_or_else(Instant::now) + WRITE_WITHIN;
-        Ok(Observed {
-            profile: Arc::new(profile),
-            rate,
-            until: until.min(self.lease_ends),
-        })
+        let answered = (reply.rate, reply.answered_at);
+        let profile = Arc::new(self.answered(CallKind::Read, reply)?);
+        Ok(Observed::new(profile, answered, self.lease_ends))
     }
 }

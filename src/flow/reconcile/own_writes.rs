@@ -29,6 +29,7 @@ pub(super) async fn attempt(
         roles: &roles,
         updated_at: at(read),
         date: read.date(),
+        created_at: read.created_at(),
     };
     let changes = patch.plan().changes().iter();
     let managed: Vec<&str> = changes.map(|(role, _)| role.as_str()).collect();

@@ -24,6 +24,7 @@ use rolekeeper_domain::evaluation::{Own, Sight, carried};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::person::{Relinked, relinked};
 use rolekeeper_domain::plan::SeenRoles;
+use rolekeeper_domain::rule::Revoke;
 use rolekeeper_domain::snapshot::Assignment;
 
 /// The linked ids and the roles that a profile shows; none of both for an account that Auth0 does not know.
@@ -151,6 +152,9 @@ impl Attempt {
         self.removals_outlast(&mut tx, seen, &leaving, (&undone, &linked))
             .await?;
         identities::unlink(&mut tx, &ended).await?;
+        if shown.profile.is_some() {
+            self.split_kept_roles(&mut tx, &leaving).await?;
+        }
         moves::end(&mut tx, &leaving, (&undone, &linked)).await?;
         let another = self.is_another(&mut tx, shown).await?;
         let read_before = !another && links::was_read(&mut tx, user).await?;
@@ -236,12 +240,12 @@ impl Attempt {
                 removed: removed.iter().any(|role| role == name),
                 moved,
             };
-            let own = Own::of(theirs, false);
-            if moved || own.suppressed {
-                own_decisions::keep(tx, (alias, user), name, &own, moved).await?;
+            let (own, account) = (Own::of(theirs, false), Own::of(role, sight.shown));
+            if moved || own.suppressed || rule.revoke == Revoke::Never {
+                own_decisions::keep(tx, (alias, user), name, &own, (moved, account.wanted)).await?;
             }
             if moved {
-                own_decisions::keep(tx, (user, user), name, &Own::of(role, sight.shown), false).await?;
+                own_decisions::keep(tx, (user, user), name, &account, (false, false)).await?;
             }
             let Some(carried) = carried(role, theirs, sight, person.now()) else {
                 continue;

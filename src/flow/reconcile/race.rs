@@ -29,7 +29,7 @@ use rolekeeper_domain::race::MAX_RECORD_WAIT;
 #[derive(Debug, Default)]
 pub(super) struct Races {
     /// The roles from which the plan starts, where entries of other clients must change.
-    restored_roles: Option<Vec<String>>,
+    pub(super) restored_roles: Option<Vec<String>>,
     /// Time of the oldest write that the resolution took into account.
     pub(super) since: Option<OffsetDateTime>,
     /// Changes to entries of other clients, each with the record that causes it.
@@ -41,6 +41,8 @@ pub(super) struct Races {
     pub(super) engaged: Option<i64>,
     /// Removals by hand that the attempt settled.
     pub(super) removals: Removals,
+    /// The last write of ours was decided for an earlier account of the id: what it put on this one goes again.
+    pub(super) strayed: bool,
 }
 
 impl Races {
@@ -71,11 +73,7 @@ impl Attempt {
             return Ok(Races::default());
         };
         if evaluation.unrecorded {
-            let bounds = Bounds {
-                settle_delay: self.context.settle_delay(),
-                lease: self.context.lease(),
-            };
-            profile_writes::settle(tx, user, &now, bounds).await?;
+            self.settle_writes(tx, &now).await?;
         }
         if !evaluation.foreign_writes && !evaluation.unrecorded {
             return Ok(Races::default());
@@ -113,6 +111,15 @@ impl Attempt {
         )
         .await?;
         self.judge(tx, (&sure, &resolution), &known, (&owned, &now)).await
+    }
+
+    /// Settles our writes without a response by the state of the profile.
+    pub(super) async fn settle_writes(&self, tx: &mut Tx<'_>, now: &State) -> Result<(), StoreError> {
+        let bounds = Bounds {
+            settle_delay: self.context.settle_delay(),
+            lease: self.context.lease(),
+        };
+        profile_writes::settle(tx, self.claim.user.as_str(), now, bounds).await
     }
 
     /// Determines the outcome of the races that Auth0 can confirm.
@@ -160,13 +167,17 @@ impl Attempt {
             restored: history.restored(&racing, &now.roles, restored_roles),
             released: known.released,
             engaged,
-            removals: Removals::default(),
+            ..Races::default()
         })
     }
 
     /// Logs the decisions about races and removals, once they are committed.
     pub(super) fn report_races(&self, races: &Races) {
-        self.report_restores(races.engaged, &races.restored);
+        if races.strayed {
+            self.report_strayed(&races.restored);
+        } else {
+            self.report_restores(races.engaged, &races.restored);
+        }
         self.report_removals(&races.removals);
     }
 

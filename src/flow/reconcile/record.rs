@@ -30,6 +30,7 @@ impl Attempt {
         profile: &Profile,
     ) -> Result<Completed, StoreError> {
         self.save_observation(tx, evaluation, profile).await?;
+        self.end_stray(tx, &write.races, profile).await?;
         debug!(user.id = self.claim.user.as_str(), "{}", write.patch);
         self.finish(tx, write.generation, evaluation, &write.braked).await
     }
@@ -77,6 +78,7 @@ impl Attempt {
             role.left_open = write.doubtful.contains(&role.rule.role);
         }
         self.save_observation(&mut tx, &evaluation, after).await?;
+        self.end_stray(&mut tx, &write.races, after).await?;
         let completed = self
             .finish(&mut tx, write.generation, &evaluation, &write.braked)
             .await?;

@@ -7,6 +7,7 @@ use tracing::{error, info};
 use uuid::Uuid;
 
 use super::attempt::Attempt;
+use crate::store::role_changes::Reason;
 use crate::store::{StoreError, Tx, restores, role_changes};
 use rolekeeper_domain::brake::{Brake, Verdict, judge};
 use rolekeeper_domain::history::Restored;
@@ -90,7 +91,7 @@ impl Attempt {
         tx: &mut Tx<'_>,
         open: &[OpenChange],
         seen: &SeenRoles,
-        (restored, released): (&[Restored], bool),
+        (restored, released, reason): (&[Restored], bool, Option<Reason>),
     ) -> Result<Vec<Uuid>, StoreError> {
         let (done, not_done): (Vec<&OpenChange>, Vec<&OpenChange>) =
             open.iter().partition(|open| seen.has(&open.role) == open.granted);
@@ -101,7 +102,7 @@ impl Attempt {
             let same = |open: &&&OpenChange| open.role == restored.role && open.granted == restored.added;
             rows.push(match not_done.iter().find(same) {
                 Some(open) => open.id,
-                None => role_changes::decide_restore(tx, &self.claim, restored, released).await?,
+                None => role_changes::decide_restore(tx, &self.claim, restored, (released, reason)).await?,
             });
         }
         role_changes::attempt_again(tx, &rows).await?;

@@ -1,4 +1,5 @@
-//! The order of an attempt: three short transactions and at most two calls.
+//! The order of an attempt: three short transactions and at most two calls, or twice that where a write reached another account
+//! than the one that was read.
 //!
 //! Owns the order: claim and permission, token, GET, decide, PATCH, record. Must never hold a transaction or a
 //! connection across a call, never wait between GET and PATCH unless the rate limit leaves no call for the PATCH, never write from
@@ -10,6 +11,7 @@ use tokio::time::sleep_until;
 
 use super::attempt::{Attempt, AttemptError, Completed};
 use super::decision::Decided;
+use super::write::Sent;
 use crate::auth0::CallError;
 
 /// Time that is left for decision and write after such a wait.
@@ -18,14 +20,18 @@ const TO_WRITE: Duration = Duration::from_millis(400);
 impl Attempt {
     /// Runs the attempt after its claim: reads the profile and writes what is missing.
     pub(super) async fn run(&mut self) -> Result<Completed, AttemptError> {
+        let mut shown = None;
         loop {
-            let observed = match self.observe().await {
-                Ok(observed) => observed,
-                Err(AttemptError::Call {
-                    error: CallError::Gone { at },
-                    ..
-                }) => return self.absent(at).await,
-                Err(error) => return Err(error),
+            let observed = match shown.take() {
+                Some(observed) => observed,
+                None => match self.observe().await {
+                    Ok(observed) => observed,
+                    Err(AttemptError::Call {
+                        error: CallError::Gone { at },
+                        ..
+                    }) => return self.absent(at).await,
+                    Err(error) => return Err(error),
+                },
             };
             self.person_kept = false;
             if self.permission.expects() && self.permit.write_waits(&observed.rate) {
@@ -51,7 +57,14 @@ impl Attempt {
                     self.ask_late(change).await?;
                     self.permit.once_more().await;
                 }
-                Decided::Write(write) => return self.write(&write, observed.until).await,
+                Decided::Write(write) => match self.write(&write, &observed).await? {
+                    Sent::Completed(completed) => return Ok(completed),
+                    Sent::Elsewhere(other) => {
+                        // The response shows the account as it is now, as a read would.
+                        shown = Some(other);
+                        self.permit.once_more().await;
+                    }
+                },
             }
         }
     }

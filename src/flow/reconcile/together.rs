@@ -139,6 +139,7 @@ async fn try_decide(context: &Context, asked: &[Asked]) -> Result<Vec<Option<Box
                     roles: read,
                     updated_at: own_writes::at(&one.profile),
                     date: one.profile.date(),
+                    created_at: one.profile.created_at(),
                 },
                 wrote: plain.plan.roles_after(),
             })

@@ -10,30 +10,41 @@ use tracing::error;
 
 use super::attempt::{Attempt, AttemptError, Completed};
 use super::decision::ToWrite;
+use super::observe::Observed;
 use super::own_writes;
+use super::stray::is_made_later;
 use crate::auth0::{CallError, LaterWhy, Outcome, RateHeaders};
 use rolekeeper_domain::pacer::CallKind;
 use rolekeeper_domain::patch::Patch;
 
+/// How a write ended.
+pub(super) enum Sent {
+    /// It is recorded, or nothing was written.
+    Completed(Completed),
+    /// It reached another account than the one that was read, which its response shows.
+    Elsewhere(Observed),
+}
+
 impl Attempt {
     /// Sends the decided write and records its result.
-    pub(super) async fn write(&mut self, write: &ToWrite, until: Instant) -> Result<Completed, AttemptError> {
+    pub(super) async fn write(&mut self, write: &ToWrite, read: &Observed) -> Result<Sent, AttemptError> {
         let (body, user) = (write.patch.body(), &self.claim.user);
         let asked = Instant::now();
-        let reply = self.context.writer.patch_user(user, &body, until).await;
+        let reply = self.context.writer.patch_user(user, &body, read.until).await;
         crash_point!("written");
         self.context.took(asked, &reply);
+        let answered = (reply.rate, reply.answered_at);
         let after = match self.answered(CallKind::Write, reply) {
             Ok(after) => after,
             Err(AttemptError::Call {
                 error: CallError::Gone { at },
                 ..
-            }) => return self.absent(at).await,
+            }) => return self.absent(at).await.map(Sent::Completed),
             Err(error) => {
                 if let AttemptError::Call { error, .. } = &error {
                     own_writes::refused(&self.context.store, write.write, error).await?;
                 }
-                return self.unwritten(write, error).await;
+                return self.unwritten(write, error).await.map(Sent::Completed);
             }
         };
         if !write.patch.is_shown_by(&after.roles(), &after.display_name()) {
@@ -50,10 +61,17 @@ impl Attempt {
             });
         }
         let after = Arc::new(after);
-        if self.record_together(write, &after).await {
-            return Ok(Completed::Done);
+        if is_made_later(&after, &read.profile) {
+            return Ok(if self.note_stray(write, &after).await? {
+                Sent::Elsewhere(Observed::new(after, answered, self.lease_ends))
+            } else {
+                Sent::Completed(Completed::Done)
+            });
         }
-        Ok(self.record(write, &after).await?)
+        if self.record_together(write, &after).await {
+            return Ok(Sent::Completed(Completed::Done));
+        }
+        Ok(Sent::Completed(self.record(write, &after).await?))
     }
 
     /// Handles a failed write. A refused write with a name may be repeated without it.

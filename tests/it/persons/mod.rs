@@ -5,6 +5,7 @@ mod bans;
 mod came_along;
 mod data;
 mod erased;
+mod kept_roles;
 mod links;
 mod moves;
 mod order;

@@ -16,6 +16,7 @@ use crate::forbidden::ForbiddenRoles;
 use crate::person::Person;
 use crate::pin;
 use crate::plan::{RoleChange, Want};
+use crate::removal::{Removal, RemovalState};
 use crate::rule::{Before, Measure, OnExternalRemoval, Rule, Rules};
 use crate::snapshot::{DisplayNameState, Facts, OpenChange, Snapshot};
 pub use carried::{Carried, Sight, carried};
@@ -91,17 +92,20 @@ impl<'r> Evaluation<'r> {
             };
             let (plays, met) = (measured(rule, &facts), rule.is_met(shown));
             let decision = rule.decide_if(met, plays, &before, facts.now);
-            let earned = || rule.decide(plays, Some(&before), facts.now).wanted;
+            let due = rule.decide(plays, Some(&before), facts.now).wanted;
+            let kept = due || rule.keeps(plays);
             let pin = pin::counting(&pins, &rule.role, facts.now).cloned();
             let removal = removals.iter().find(|removal| removal.role == rule.role).cloned();
-            let suppressed = decision.wanted && known.as_ref().is_some_and(|known| known.suppressed);
+            // A condition that does not hold ends no removal: the user may be the cause of that.
+            let stays_removed = kept && known.as_ref().is_some_and(|known| known.suppressed);
             Role {
                 rule,
                 decision,
-                unsure: met.is_none() && pin.is_none() && (before.wanted || earned()),
+                unsure: met.is_none() && pin.is_none() && (before.wanted || due),
                 pin,
+                suppressed: stays_removed || removal.as_ref().is_some_and(|one| is_held(one, rule)),
+                earned: due || (met != Some(true) && kept),
                 removal,
-                suppressed,
                 known,
                 granting,
                 reverted: false,
@@ -243,6 +247,11 @@ impl<'r> Evaluation<'r> {
             role.forbidden = forbidden.has(&role.rule.role);
         }
     }
+}
+
+/// Whether the operator has to decide on a removal, and the role stays removed until then.
+fn is_held(removal: &Removal, rule: &Rule) -> bool {
+    removal.state == RemovalState::Held && rule.manual == OnExternalRemoval::Respect
 }
 
 /// Plays that `rule` measures.

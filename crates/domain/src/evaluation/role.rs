@@ -24,6 +24,8 @@ pub struct Role<'r> {
     pub pin: Option<Pin>,
     /// The role is missing, and the cause is not settled.
     pub removal: Option<Removal>,
+    /// The count gives the role, or would let a holder keep it if the conditions held.
+    pub(super) earned: bool,
     /// The operator dropped the role's grant from the brake, or a person removed the role, and the policy leaves it so. A
     /// pin outweighs it.
     pub suppressed: bool,
@@ -162,7 +164,12 @@ impl Role<'_> {
     /// The change that our own records alone require; none when they require none, or only an attempt can determine it.
     #[must_use]
     pub fn pending_change(&self) -> Option<RoleChange> {
+        let missed = |removal: &Removal| removal.state == RemovalState::Waiting;
         let has_role = self.known.as_ref().is_some_and(|known| known.has_role);
+        if self.respects() && self.removal.as_ref().is_some_and(missed) {
+            // An attempt missed it.
+            return None;
+        }
         match (self.wanted(), has_role) {
             (true, false) => Some(RoleChange::Granted),
             (false, true) if self.adopted() => Some(RoleChange::Revoked),

@@ -12,14 +12,14 @@ use crate::removal::{Removal, RemovalState};
 use crate::rule::OnExternalRemoval;
 
 impl<'r> Evaluation<'r> {
-    /// Removals that are settled without a record: the profile has the role, or the rule no longer gives it or respects
-    /// removals, or a pin decides. A removal that a brake held was not decided: where its role would be restored now, the role
-    /// is no longer suppressed.
+    /// Removals that are settled without a record: the profile has the role, or the count no longer gives it, or the rule no longer
+    /// respects removals, or a pin decides. A condition that does not hold settles none. A removal that a brake held was not decided:
+    /// where its role would be restored now, the role is no longer suppressed.
     pub fn settle_removals(&mut self, seen: &SeenRoles) -> Vec<String> {
         let settled = |role: &&Role<'_>| match &role.removal {
             None => false,
             Some(removal) => {
-                let moot = removal.state == RemovalState::Waiting && (!role.decision.wanted || role.reverted);
+                let moot = removal.state == RemovalState::Waiting && (!role.earned || role.reverted);
                 moot || !role.respects() || seen.has(&role.rule.role)
             }
         };
@@ -102,18 +102,18 @@ impl<'r> Evaluation<'r> {
         }
     }
 
-    /// Whether an attempt saw the user hold the role, which is earned, and the profile lacks it now.
+    /// Whether an attempt saw the user hold the role, which is earned, and the profile lacks it now. Where the removal would not be
+    /// undone, a role counts as earned too whose condition does not hold: the removal outlasts that.
     fn is_taken(&self, role: &Role<'_>, seen: &SeenRoles) -> bool {
         let known = role.known.as_ref();
         let has_role = known.is_some_and(|known| known.has_role && known.adopted);
         let mut open = self.open.iter();
         let revoking = open.any(|open| open.role == role.rule.role && !open.granted);
-        has_role
-            && role.wanted()
-            && !revoking
-            && !role.reverted
-            && !role.left_open
-            && !seen.has(&role.rule.role)
+        let earned = match role.manual() {
+            OnExternalRemoval::Restore => role.wanted(),
+            OnExternalRemoval::Alert | OnExternalRemoval::Respect => role.earned && !role.suppressed,
+        };
+        has_role && earned && !revoking && !role.reverted && !role.left_open && !seen.has(&role.rule.role)
     }
 
     /// Whether the profile has a role of ours that an account without a history would not get: it is kept, or about to be revoked.
@@ -142,8 +142,9 @@ impl<'r> Evaluation<'r> {
     /// Roles that an attempt saw the user hold, that are earned, and that the profile lacks now: another client removed
     /// them. Roles that the rule's policy leaves removed are suppressed from now on.
     pub fn externally_removed(&mut self, seen: &SeenRoles) -> Vec<(&'r str, OnExternalRemoval)> {
+        let stays = |role: &Role<'_>| role.wanted() || role.manual() == OnExternalRemoval::Alert;
         let taken: Vec<usize> = (0..self.roles.len())
-            .filter(|index| self.is_taken(&self.roles[*index], seen))
+            .filter(|index| stays(&self.roles[*index]) && self.is_taken(&self.roles[*index], seen))
             .collect();
         taken
             .into_iter()

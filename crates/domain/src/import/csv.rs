@@ -5,6 +5,7 @@
 use csv_core::{ReadRecordResult, Reader};
 
 use super::fields::Fields;
+use crate::byte_order_mark::without_mark;
 use crate::event::{Reason, Reject, bad_value, excerpt};
 
 /// Most values of a line.
@@ -23,8 +24,7 @@ pub struct Columns {
 
 impl Columns {
     pub(super) fn of(first: &str) -> Result<Self, Reject> {
-        // Some programs begin a file with a byte order mark.
-        let names = values(first.trim_start_matches('\u{feff}'))?;
+        let names = values(without_mark(first))?;
         let place = |name: &str| {
             let mut places = names.iter().enumerate().filter(|(_, one)| one.trim() == name);
             match (places.next(), places.next()) {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
+use super::byte_order_mark::without_mark;
 use super::json_text::replace_lone_surrogates;
 use super::log_record::Object;
 use scan::Scan;
@@ -73,7 +74,7 @@ impl Subject {
 #[must_use]
 pub fn split(body: &[u8]) -> Pieces<'_> {
     let text = masked(body);
-    let plain = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let plain = without_mark(&text);
     let blank = plain.bytes().all(scan::is_white_space);
     Pieces {
         whole: !blank && !Scan::reads(&text),

@@ -8,6 +8,7 @@ use std::ops::Range;
 use serde::Deserialize as _;
 use serde_json::value::RawValue;
 
+use crate::byte_order_mark::without_mark;
 use crate::log_record::Object;
 
 /// How often each byte of a body may be read in failed attempts; after that a value must end on its own line.
@@ -36,7 +37,7 @@ pub(super) struct Scan {
 
 impl Scan {
     pub(super) fn new(text: &str) -> Self {
-        let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
+        let at = text.len() - without_mark(text).len();
         Self {
             at,
             end: text.len(),

@@ -24,7 +24,7 @@ pub(super) struct Person {
     pub(super) uncertain: bool,
     /// The person was erased: crossings are neither kept nor summed.
     pub(super) is_erased: bool,
-    /// What is kept of a person who has crossed a threshold.
+    /// The crossings of a person who has crossed a threshold.
     pub(super) crossed: Option<Box<Crossed>>,
 }
 

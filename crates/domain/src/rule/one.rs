@@ -146,6 +146,12 @@ impl Rule {
         }
     }
 
+    /// Whether the count alone lets a holder keep the role; neither conditions nor timers matter.
+    #[must_use]
+    pub fn keeps(&self, plays: i64) -> bool {
+        plays >= self.revoke_below || self.revoke == Revoke::Never
+    }
+
     /// Decides at `now`, by the clock that `before` was written with. Between the thresholds the last decision stays.
     #[must_use]
     pub fn decide(&self, plays: i64, before: Option<&Before>, now: OffsetDateTime) -> Decision {
@@ -157,7 +163,7 @@ impl Rule {
         let Some(before) = before.filter(|before| before.wanted) else {
             return decided(plays >= self.grant_at);
         };
-        if plays >= self.revoke_below || self.revoke == Revoke::Never {
+        if self.keeps(plays) {
             return decided(true);
         }
         let below_since = before.below_since.unwrap_or(now);

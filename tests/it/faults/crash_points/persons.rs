@@ -193,3 +193,26 @@ async fn a_kill_after_the_write_of_an_erased_user() {
     assert_eq!(erasure::named(world).await, BTreeMap::new());
     resting_holder(&place, "bob").await;
 }
+
+/// The write of a role reaches the account that was made again.
+#[tokio::test]
+async fn kills_while_a_write_reaches_another_account() {
+    kill_each(
+        "an account made again before a write",
+        World::builder(),
+        true,
+        async |place: &Place, n| {
+            let (world, name) = (&place.world, user(&format!("again{n}")));
+            world.seed_user(&name, &["mentor"]);
+            let late = Fault::Delay(Duration::from_millis(500));
+            world
+                .tenant
+                .fault_once(CallMatch::to(PatchUser).user(&name), late);
+            world.earn(&name, &format!("pl_again{n}")).await;
+            place.until(async || !world.calls_of(&name).is_empty()).await;
+            assert!(world.tenant.delete_user(&name));
+            world.tenant.create_user(&name, json!({})).expect("a sign-up");
+        },
+    )
+    .await;
+}

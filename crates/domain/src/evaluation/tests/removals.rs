@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::removal::{RECORD_WITHIN, Removal, RemovalState};
+use crate::rule::{Condition, Shown};
 
 fn removal(state: RemovalState) -> Removal {
     Removal {
@@ -154,4 +155,67 @@ fn a_stale_write_is_no_removal() {
     evaluation.mark_reverted(&["editor".to_owned()]);
     assert!(evaluation.removed_by_hand(&SeenRoles::Missing).is_empty());
     assert!(evaluation.roles[0].wanted());
+}
+
+/// The snapshot under a rule that treats removals like this, with a condition that does not hold.
+fn unmet(manual: OnExternalRemoval, snapshot: Snapshot) -> (Rules, Snapshot) {
+    let mut rule = rules(manual, Revoke::On).as_slice()[0].clone();
+    rule.only_if = vec![Condition::EmailVerified];
+    let shown = Some(Shown {
+        blocked: false,
+        email_verified: false,
+    });
+    (
+        Rules::checked(vec![rule]).unwrap(),
+        Snapshot { shown, ..snapshot },
+    )
+}
+
+#[test]
+fn a_removal_outlasts_a_condition_that_does_not_hold() {
+    let waits = removed(RemovalState::Waiting, assigned(true));
+    let held = removed(RemovalState::Held, missing());
+    for (snapshot, found, suppressed) in [
+        (with(100, assigned(true)), 1, false),
+        (waits, 1, false),
+        (held, 0, true),
+    ] {
+        let (rules, snapshot) = unmet(OnExternalRemoval::Respect, snapshot);
+        let mut evaluation = Evaluation::of(snapshot, &rules);
+        assert!(evaluation.settle_removals(&SeenRoles::Missing).is_empty());
+        assert_eq!(evaluation.removed_by_hand(&SeenRoles::Missing).len(), found);
+        assert!(evaluation.externally_removed(&SeenRoles::Missing).is_empty());
+        assert_eq!(evaluation.roles[0].suppressed, suppressed);
+    }
+}
+
+#[test]
+fn a_low_count_ends_the_wait_for_a_record_alone() {
+    let rules = rules(OnExternalRemoval::Respect, Revoke::On);
+    for (state, suppressed) in [(RemovalState::Waiting, false), (RemovalState::Held, true)] {
+        let mut snapshot = removed(state, missing());
+        snapshot.facts.best = 0;
+        let evaluation = Evaluation::of(snapshot, &rules);
+        assert_eq!(evaluation.roles[0].suppressed, suppressed, "{state:?}");
+    }
+}
+
+#[test]
+fn a_reported_removal_outlasts_a_condition() {
+    for (manual, found) in [
+        (
+            OnExternalRemoval::Alert,
+            &[("editor", OnExternalRemoval::Alert)][..],
+        ),
+        (OnExternalRemoval::Restore, &[]),
+    ] {
+        let (rules, snapshot) = unmet(manual, with(100, assigned(true)));
+        let mut evaluation = Evaluation::of(snapshot, &rules);
+        assert_eq!(evaluation.externally_removed(&SeenRoles::Missing), found);
+        let seen = evaluation.roles[0].seen(&SeenRoles::Missing).unwrap();
+        assert_eq!(
+            (seen.wanted, seen.suppressed),
+            (false, manual == OnExternalRemoval::Alert)
+        );
+    }
 }

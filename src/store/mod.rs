@@ -58,6 +58,7 @@ pub mod locked_rows;
 pub mod moves;
 mod named_letters;
 mod out_of_date;
+pub mod outdated_reads;
 pub mod own_decisions;
 pub mod own_playlists;
 pub mod owner_totals;

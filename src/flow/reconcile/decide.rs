@@ -17,7 +17,7 @@ use super::{hidden, own_writes};
 use crate::auth0::{CallError, Profile};
 use crate::metrics::Unsent;
 use crate::store::role_changes::Reason;
-use crate::store::{StoreError, Tx, leases};
+use crate::store::{StoreError, Tx, leases, outdated_reads};
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::held::Held;
 use rolekeeper_domain::ids::UserId;
@@ -140,13 +140,28 @@ impl Attempt {
             // Postgres is slow: a decision made now could not be written in time.
             observed.in_time()?;
         }
-        if ours.read_again {
+        if ours.read_again || self.is_outdated(tx, &observed.profile).await? {
             leases::reread(tx, &self.claim).await?;
             return Ok(Lease::Returned);
         }
         Ok(Lease::Ours {
             generation: ours.generation,
         })
+    }
+
+    /// Whether the profile shows a state before our last write.
+    async fn is_outdated(&self, tx: &mut Tx<'_>, profile: &Profile) -> Result<bool, StoreError> {
+        let (user, Some(at)) = (self.claim.user.as_str(), own_writes::at(profile)) else {
+            return Ok(false);
+        };
+        let outdated = outdated_reads::is_outdated(tx, user, at).await?;
+        if outdated {
+            info!(
+                user.id = user,
+                "the read shows the profile as it was before our last write; it is read again"
+            );
+        }
+        Ok(outdated)
     }
 
     /// Compares the profile with what the user should hold, and leaves out what is held.

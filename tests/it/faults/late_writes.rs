@@ -153,7 +153,7 @@ async fn a_late_grant_of_what_is_not_earned_any_more_goes_again() {
 async fn a_late_result_is_not_taken_for_the_state() {
     let world = World::start().await;
     let slow = CallMatch::to(Endpoint::PatchUser).client(CLIENT).user(ANN);
-    let later = Fault::DelayedAnswer(Duration::from_secs(3));
+    let later = Fault::DelayedAnswer(Duration::from_secs(8));
     world.tenant.fault_once(slow, later);
     world.seed_user(ANN, &["mentor"]);
     world.earn(ANN, "pl_1").await;
@@ -168,6 +168,7 @@ async fn a_late_result_is_not_taken_for_the_state() {
         .eventually("another attempt revokes the role", revoked)
         .await;
     let answered = "SELECT count(*) FROM profile_writes WHERE answered";
+    world.count_is("the first is in flight", answered, 1).await;
     world.count_is("both results are stored", answered, 2).await;
     world.settled().await;
     world.publish(&plays("more", "pl_1", 0..1)).await;

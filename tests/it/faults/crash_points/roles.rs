@@ -47,6 +47,36 @@ async fn kills_while_calls_fail() {
     .await;
 }
 
+/// Whether a read of the user showed an earlier state.
+fn read_stale(world: &World, name: &str) -> bool {
+    let calls = world.calls_of(&user(name));
+    calls.iter().any(|call| call.fault == Some("stale"))
+}
+
+/// Reads show the user as before the last write, until one of the next worker did, or none is needed. Auth0 promises that no read
+/// does.
+#[tokio::test]
+async fn kills_while_reads_are_stale() {
+    let place = Place::start(World::builder(), true).await;
+    place.next_worker().await;
+    let (world, mut faults) = (&place.world, Vec::new());
+    for (n, point) in (0..).zip(table::points_of("a role")) {
+        let name = format!("u{n}");
+        let call = CallMatch::to(Endpoint::ReadUser).client(CLIENT).user(user(&name));
+        world.tenant.hold_fault(call, Fault::Stale);
+        let act = async || earned_and_lost(&place, &name).await;
+        assert!(place.passes(point, "kill", act).await, "{point}: not reached");
+        place.dead().await;
+        place.next_worker().await;
+        let far = async || read_stale(world, &name) || world.is_quiet().await;
+        world.eventually("a read is stale, or none is needed", far).await;
+        world.tenant.clear_faults();
+        let wrong = place.wrong().await;
+        faults.extend(wrong.into_iter().map(|wrong| format!("{point}: {wrong}")));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 /// A day passes, and each holder is read again.
 #[tokio::test]
 async fn kills_while_holders_are_verified() {

@@ -25,7 +25,8 @@ CREATE TABLE work_queue (
     pass_gone       boolean NOT NULL DEFAULT false,
     held_until      timestamptz,
     last_held_by    text,
-    reread_since    timestamptz
+    reread_since    timestamptz,
+    cause_trace     text
 ) WITH (fillfactor = 70);
 -- The due users, by priority; those delayed after a failure; those with an end to their hold; those parked for the longest time.
 CREATE INDEX work_queue_due ON work_queue (priority, due_at) WHERE parked_at IS NULL AND held_by IS NULL;
@@ -44,6 +45,7 @@ COMMENT ON COLUMN work_queue.cause_event IS 'Id of the event that moved the user
 COMMENT ON COLUMN work_queue.cause_plays IS 'Plays of the playlist right after that event.';
 COMMENT ON COLUMN work_queue.cause_stored_at IS 'Store time of that event in the stream.';
 COMMENT ON COLUMN work_queue.cause_seq IS 'Sequence of that event in APP_EVENTS.';
+COMMENT ON COLUMN work_queue.cause_trace IS 'W3C context of the span in which that event was folded: traceparent, and tracestate behind a blank. Written by the fold; null unless the event came with a sampled trace and the worker exports traces.';
 COMMENT ON COLUMN work_queue.enqueued_at IS 'First enqueue since the user was last up to date.';
 COMMENT ON COLUMN work_queue.due_at IS 'No attempt starts before this time.';
 COMMENT ON COLUMN work_queue.lease IS 'The attempt in flight for the user.';

@@ -11,7 +11,7 @@
 //! The modules are layers. In reading order, lowest first; a layer uses only those below it:
 //!
 //! - [`rolekeeper_domain`] decides: pure, no IO, no async, no clock, no randomness, no logging.
-//! - [`clock`], [`config`], [`lifecycle`], [`metrics`], [`telemetry`]: ground services, each a leaf; so is `crash_point`, for tests.
+//! - [`clock`], [`config`], [`lifecycle`], [`metrics`], [`telemetry`], [`traces`]: ground services, each a leaf; so is `crash_point`, for tests.
 //! - [`auth0`], [`bus`], [`store`]: one outside system each, which never call each other.
 //! - [`flow`]: the stages accept, fold, reconcile, sweep, announce.
 //! - [`http`] listens.
@@ -34,3 +34,4 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod store;
 pub mod telemetry;
+pub mod traces;

@@ -14,7 +14,8 @@ mod stages;
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
+use secrecy::ExposeSecret;
 use tracing::info;
 
 use crate::auth0::{SetupError, canonical_domain};
@@ -22,9 +23,10 @@ use crate::bus::STREAMS;
 use crate::config::{Config, TenantConfig};
 use crate::flow::fold::Source;
 use crate::http::Connections;
-use crate::lifecycle::{End, Lifecycle, Readiness};
+use crate::lifecycle::{End, Lifecycle, Readiness, process_name};
 use crate::metrics::Metrics;
 use crate::telemetry;
+use crate::traces::Traces;
 pub use connect::{bus, connect, connect_to_read, store};
 use connect::{deliveries, refuse_old_server};
 pub use deps::{client, reader};
@@ -50,10 +52,13 @@ pub async fn serve(config: Config) -> Result<()> {
         rules_file,
         restores,
         erasure_key,
+        traces,
         grace_period,
     } = config;
     let tenant = tenant.as_ref().map(canonical).transpose()?;
     telemetry::log_panics();
+    let traces = traces.as_ref().map(ExposeSecret::expose_secret);
+    let traces = Traces::start(traces, &process_name()).map_err(Error::msg)?;
     let lifecycle = Lifecycle::default();
     let readiness = Readiness::default();
     await_stages(&readiness, fold.is_some(), reconcile.is_some());
@@ -90,7 +95,9 @@ pub async fn serve(config: Config) -> Result<()> {
         serving,
     };
     lifecycle.spawn("worker", stages.run(shared));
-    ended(lifecycle.run(grace_period).await?)
+    let end = lifecycle.run(grace_period).await?;
+    traces.stop().await;
+    ended(end)
 }
 
 fn ended(end: End) -> Result<()> {

@@ -14,6 +14,7 @@ use super::http::{Broken, SetupError, build_http, exchange, parse_domain, parse_
 use super::reply::{Reply, Write};
 use super::token::Tokens;
 use crate::config::ClientCredential;
+use crate::traces;
 use rolekeeper_domain::pacer::RateHeaders;
 
 /// Most HTTP exchanges of one call, each of at most the request timeout: token, call, and both again after a 401. A caller
@@ -151,12 +152,19 @@ impl Client {
                 }
                 request = write.add_to(request);
             }
+            let span = traces::call(method.as_str(), &self.api, path);
+            for (name, value) in span.headers() {
+                request = request.header(name, value);
+            }
             let answer = match exchange(request).await {
                 Ok(answer) => answer,
                 Err(broken) => {
+                    span.failed(broken.class());
                     return broken.later(after_failure).into();
                 }
             };
+            span.status(answer.status.as_u16());
+            span.end();
             if answer.status == StatusCode::UNAUTHORIZED && stale_allowed {
                 stale_allowed = false;
                 token = match self.tokens.get(Some(&token)).await {

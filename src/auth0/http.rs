@@ -64,6 +64,11 @@ pub(super) struct Broken {
 }
 
 impl Broken {
+    /// The class of the failure.
+    pub(super) fn class(&self) -> &'static str {
+        self.why.as_str()
+    }
+
     pub(super) fn later(self, after_failure: Outcome) -> CallError {
         let outcome = if self.sent {
             after_failure

@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::streams::unix_ns;
 use super::{Bus, BusError, Message};
+use crate::traces;
 use rolekeeper_domain::dedup_window::message_hash;
 use rolekeeper_domain::event::Headers;
 
@@ -175,6 +176,15 @@ impl Stored {
         })
     }
 
+    /// Returns the value of the first header with this name, in any case.
+    fn line(&self, name: &str) -> Option<&str> {
+        let mut lines = self.headers.split(|byte| *byte == b'\n');
+        lines.find_map(|line| {
+            let (known, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then_some(value.trim())
+        })
+    }
+
     /// Returns its headers that say how the event is written; none for the plain form.
     #[must_use]
     pub fn event_headers(&self) -> Option<Box<Headers>> {
@@ -190,7 +200,7 @@ impl Stored {
     /// Returns the message in the form that a reader delivers; `pending` messages follow it in the stream.
     #[must_use]
     pub fn into_message(self, pending: u64) -> Message {
-        let headers = self.event_headers();
+        let headers = (self.event_headers(), traces::parent(|name| self.line(name)));
         let Self {
             subject,
             payload,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{self, Stream};
-use async_nats::{HeaderMap, Subject};
+use async_nats::{HeaderMap, HeaderName, Subject};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ use super::consumer::{Consumer, said};
 use super::refusals::Refusals;
 use super::streams::unix_ns;
 use super::{Bus, BusError};
+use crate::traces;
 use rolekeeper_domain::event::Headers;
 
 /// Time after which a pull request is renewed when the stream is quiet.
@@ -69,6 +70,8 @@ pub struct Message {
     headers: Option<Box<Headers>>,
     payload: Bytes,
     size: usize,
+    /// The context of the trace to which it belongs; none unless this worker exports traces.
+    pub trace: Option<Box<str>>,
     /// Its sequence in the stream.
     pub seq: u64,
     /// When the stream stored it, Unix nanoseconds.
@@ -80,7 +83,7 @@ pub struct Message {
 impl Message {
     pub(super) fn new(
         subject: Subject,
-        headers: Option<Box<Headers>>,
+        (headers, trace): (Option<Box<Headers>>, Option<Box<str>>),
         payload: Bytes,
         (seq, stored_ns, pending): (u64, i64, u64),
     ) -> Self {
@@ -89,6 +92,7 @@ impl Message {
             headers,
             size: payload.len(),
             payload,
+            trace,
             seq,
             stored_ns,
             pending,
@@ -123,7 +127,8 @@ impl Message {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let headers = self.headers.as_ref().map_or(0, |headers| headers.held_bytes());
-        self.subject.len() + headers + self.payload.len()
+        let trace = self.trace.as_ref().map_or(0, |trace| trace.len());
+        self.subject.len() + headers + trace + self.payload.len()
     }
 
     /// Keeps only the first `bytes` of the payload, and frees the memory of the rest.
@@ -273,7 +278,10 @@ impl Reader {
             payload,
             ..
         } = inner.message;
-        let headers = headers.as_ref().and_then(of_event);
+        let headers = headers
+            .as_ref()
+            .map(|headers| (of_event(headers), of_trace(headers)));
+        let headers = headers.unwrap_or_default();
         Ok(Message::new(subject, headers, payload, (seq, stored_ns, pending)))
     }
 }
@@ -285,6 +293,14 @@ fn of_event(headers: &HeaderMap) -> Option<Box<Headers>> {
         values.iter().map(move |value| (name, value.as_str()))
     });
     Headers::among(all)
+}
+
+/// The context of the trace to which the message belongs.
+fn of_trace(headers: &HeaderMap) -> Option<Box<str>> {
+    traces::parent(|wanted| {
+        let of_name = |(name, _): &(&HeaderName, _)| wanted.eq_ignore_ascii_case(name.as_ref());
+        Some(headers.iter().find(of_name)?.1.first()?.as_str())
+    })
 }
 
 /// Parses the client library's error, which contains the server's text.

@@ -22,6 +22,7 @@ use super::fold::{DedupArgs, FoldConfig};
 use super::restores::{RestoreArgs, RestoreConfig};
 use super::tenant::{TenantArgs, TenantConfig};
 use super::tenant_log::{TenantLogArgs, TenantLogConfig};
+use super::traces::TracesArgs;
 use super::trim::TrimArgs;
 use rolekeeper_domain::display_name::DisplayName;
 use rolekeeper_domain::erasure::ErasureKey;
@@ -113,6 +114,9 @@ pub struct ServeArgs {
     /// The erasure of deleted users.
     #[command(flatten)]
     pub deleted: DeletedArgs,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TracesArgs,
     /// Seconds that a stop may take to finish work in flight, 1 to 600
     #[arg(long, env = "GRACE_PERIOD_S", default_value = "25")]
     pub grace_period_s: String,
@@ -143,6 +147,8 @@ pub struct Config {
     pub restores: RestoreConfig,
     /// The erasure key, where it is set.
     pub erasure_key: Option<ErasureKey>,
+    /// URL to which traces go, if they are exported.
+    pub traces: Option<SecretString>,
     /// Longest time of a stop.
     pub grace_period: Duration,
 }
@@ -224,6 +230,7 @@ impl ServeArgs {
                 .map(PathBuf::from),
             restores: self.restores.check(&mut check),
             erasure_key: self.erasure.check(&mut check),
+            traces: self.traces.check(&mut check),
             grace_period: Duration::from_secs(check.number(
                 "GRACE_PERIOD_S",
                 &self.grace_period_s,

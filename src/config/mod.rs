@@ -28,6 +28,7 @@ mod simulate;
 mod streams;
 mod tenant;
 mod tenant_log;
+mod traces;
 mod trim;
 mod verify;
 
@@ -59,6 +60,7 @@ pub use simulate::{SimulateConfig, SimulateSettings};
 pub use streams::{StreamLimits, StreamsArgs, StreamsConfig};
 pub use tenant::{TenantArgs, TenantConfig};
 pub use tenant_log::{GapFillerConfig, Start, TenantLogArgs, TenantLogConfig};
+pub use traces::TracesArgs;
 pub use trim::{TrimArgs, TrimConfig};
 pub use verify::{VerifyConfig, VerifySettings};
 

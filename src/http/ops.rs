@@ -17,6 +17,7 @@ use crate::lifecycle::Readiness;
 use crate::metrics::{Adoption, Braked, Label as _, Metrics, NameState, PinState, QueueState, Stream};
 use crate::store::{Gauges, Store};
 use crate::telemetry;
+use crate::traces;
 
 /// Longest time a scrape waits for Postgres; Prometheus itself gives up after 10 s.
 const GAUGES_TIMEOUT: Duration = Duration::from_secs(3);
@@ -54,6 +55,13 @@ async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
     }
     let panics = &ops.metrics.panics;
     panics.inc_by(telemetry::panics().saturating_sub(panics.get()));
+    let spans = traces::counts();
+    for (counter, now) in [
+        (&ops.metrics.spans, spans.0),
+        (&ops.metrics.spans_exported, spans.1),
+    ] {
+        counter.inc_by(now.saturating_sub(counter.get()));
+    }
     ops.metrics.bus_up.set(i64::from(ops.accept.is_connected()));
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],

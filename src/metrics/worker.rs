@@ -113,6 +113,10 @@ metrics! {
         pub bus_up: IntGauge = "rolekeeper_bus_up",
         /// Panics that ended a request, an attempt or a stage; the log has each
         pub panics: IntCounter = "rolekeeper_panics_total",
+        /// Spans of traces that began
+        pub spans: IntCounter = "rolekeeper_trace_spans_total",
+        /// Spans of traces that the collector accepted: those that are missing here after a minute are lost
+        pub spans_exported: IntCounter = "rolekeeper_trace_spans_exported_total",
         /// Deliveries of the log stream that wait for memory for their bodies
         pub webhook_waiting: IntGauge = "rolekeeper_webhook_waiting",
     }

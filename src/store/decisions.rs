@@ -20,7 +20,7 @@ pub async fn lock(tx: &mut Tx<'_>, claims: &[&Claim]) -> Result<Vec<Option<Ours>
     let users: Vec<&str> = claims.iter().map(|claim| claim.user.as_str()).collect();
     let leases: Vec<Uuid> = claims.iter().map(|claim| claim.lease).collect();
     let rows = sqlx::query!(
-        r#"SELECT held.place AS "place!", generation, force_fetch, cause_event, cause_plays, cause_stored_at, cause_seq,
+        r#"SELECT held.place AS "place!", generation, force_fetch, cause_event, cause_plays, cause_stored_at, cause_seq, cause_trace,
                now() < enqueued_at + $3::double precision * interval '1 second' AS "may_debounce!",
                coalesce(now() < reread_since + $3::double precision * interval '1 second', true) AS "may_read_again!"
            FROM UNNEST($1::text[], $2::uuid[]) WITH ORDINALITY AS held(user_id, lease, place)
@@ -42,6 +42,7 @@ pub async fn lock(tx: &mut Tx<'_>, claims: &[&Claim]) -> Result<Vec<Option<Ours>
             row.cause_plays,
             row.cause_stored_at,
             row.cause_seq,
+            row.cause_trace,
         );
         Some(Ours {
             generation: row.generation,

@@ -97,7 +97,7 @@ pub async fn claim(
            UPDATE work_queue n SET lease = $1, lease_until = now() + $2::double precision * interval '1 second', force_fetch = false
            FROM pick WHERE n.user_id = pick.user_id
            RETURNING n.user_id, n.generation, pick.force_fetch AS "force_fetch!", n.attempts, n.cause_event, n.cause_plays,
-               n.cause_stored_at AS stored_at, n.cause_seq AS seq, n.failure, n.pass_revokes, n.pass_grants, n.pass_gone, n.priority,
+               n.cause_stored_at AS stored_at, n.cause_seq AS seq, n.cause_trace, n.failure, n.pass_revokes, n.pass_grants, n.pass_gone, n.priority,
                n.pass_gone OR n.last_held_by IS NOT DISTINCT FROM 'brake_gone' AS "was_gone!", now() AS "asked_at!",
                (extract(epoch FROM now() - greatest(n.due_at, n.enqueued_at)) * 1000)::bigint AS "queued_ms!",
                -- the attempt need not wait for the disk: after a crash that loses the claim the user is due again
@@ -114,7 +114,8 @@ pub async fn claim(
     );
     let mut claims = Vec::new();
     for row in rows.fetch_all(&mut *tx).await? {
-        let cause = Cause::of(row.cause_event, row.cause_plays, row.stored_at, row.seq);
+        let (event, plays, at) = (row.cause_event, row.cause_plays, row.stored_at);
+        let cause = Cause::of(event, plays, at, row.seq, row.cause_trace);
         let user = UserId::parse(row.user_id.clone()).map_err(|_| StoreError::Inconsistent {
             table: "work_queue",
             column: "user_id",
@@ -160,7 +161,7 @@ pub struct Ours {
 /// Locks the user's row in the queue if the attempt still has its lease.
 pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, StoreError> {
     let row = sqlx::query!(
-        r#"SELECT generation, force_fetch, cause_event, cause_plays, cause_stored_at AS stored_at, cause_seq AS seq,
+        r#"SELECT generation, force_fetch, cause_event, cause_plays, cause_stored_at AS stored_at, cause_seq AS seq, cause_trace,
                now() < enqueued_at + $3::double precision * interval '1 second' AS "may_debounce!",
                coalesce(now() < reread_since + $3::double precision * interval '1 second', true) AS "may_read_again!"
            FROM work_queue WHERE user_id = $1 AND lease = $2 AND lease_until > now() FOR UPDATE"#,
@@ -170,7 +171,8 @@ pub async fn still_ours(tx: &mut Tx<'_>, claim: &Claim) -> Result<Option<Ours>, 
     );
     let row = row.fetch_optional(&mut *tx).await?;
     Ok(row.map(|row| {
-        let cause = Cause::of(row.cause_event, row.cause_plays, row.stored_at, row.seq);
+        let (event, plays, at) = (row.cause_event, row.cause_plays, row.stored_at);
+        let cause = Cause::of(event, plays, at, row.seq, row.cause_trace);
         Ours {
             generation: row.generation,
             read_again: row.force_fetch && row.may_read_again,
@@ -213,7 +215,7 @@ pub async fn finish(
              -- kept as a timer: the decision changes at that time
              UPDATE work_queue SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, priority = 0,
                  due_at = $4, enqueued_at = $4, debounce_until = NULL, reread_since = NULL, last_held_by = NULL,
-                 cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL, cause_seq = NULL,
+                 cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL, cause_seq = NULL, cause_trace = NULL,
                  failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false
              WHERE $4::timestamptz IS NOT NULL AND user_id IN (SELECT user_id FROM ours) RETURNING 1
          ), gone AS (

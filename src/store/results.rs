@@ -168,7 +168,7 @@ async fn finish(tx: &mut Tx<'_>, done: &[&Done<'_>]) -> Result<(), StoreError> {
              -- kept as a timer: the decision changes at that time
              UPDATE work_queue n SET lease = NULL, lease_until = NULL, attempts = 0, last_error = NULL, priority = 0,
                  due_at = ours.again_at, enqueued_at = ours.again_at, debounce_until = NULL, reread_since = NULL, last_held_by = NULL,
-                 cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL, cause_seq = NULL,
+                 cause_event = NULL, cause_plays = NULL, cause_stored_at = NULL, cause_seq = NULL, cause_trace = NULL,
                  failure = NULL, pass_revokes = false, pass_grants = false, pass_gone = false
              FROM ours WHERE n.user_id = ours.user_id AND ours.again_at IS NOT NULL
          )

@@ -110,6 +110,8 @@ pub struct Cause {
     pub stored_at: OffsetDateTime,
     /// Sequence of the event in its stream.
     pub seq: i64,
+    /// The context of the span of its fold, if it belongs to a trace.
+    pub trace: Option<String>,
 }
 
 impl Cause {
@@ -118,12 +120,14 @@ impl Cause {
         plays: Option<i64>,
         stored_at: Option<OffsetDateTime>,
         seq: Option<i64>,
+        trace: Option<String>,
     ) -> Option<Self> {
         Some(Self {
             event: event?,
             plays: plays?,
             stored_at: stored_at?,
             seq: seq?,
+            trace,
         })
     }
 }
@@ -187,16 +191,21 @@ pub async fn enqueue(tx: &mut Tx<'_>, wanted: &mut [Enqueue]) -> Result<(), Stor
         .iter()
         .map(|one| one.cause.as_ref().map(|cause| cause.seq))
         .collect();
+    let traces: Vec<Option<&str>> = wanted
+        .iter()
+        .map(|one| one.cause.as_ref().and_then(|cause| cause.trace.as_deref()))
+        .collect();
     let flapping: Vec<bool> = wanted.iter().map(|one| one.flapping).collect();
     sqlx::query!(
         "WITH enqueued AS (
-         INSERT INTO work_queue AS n (user_id, priority, force_fetch, cause_event, cause_plays, cause_stored_at, cause_seq, debounce_until,
-             due_at)
-         SELECT named.user_id, named.priority, named.force_fetch, named.cause_event, named.cause_plays, named.cause_stored_at, named.cause_seq, debounce.until,
+         INSERT INTO work_queue AS n (user_id, priority, force_fetch, cause_event, cause_plays, cause_stored_at, cause_seq, cause_trace,
+             debounce_until, due_at)
+         SELECT named.user_id, named.priority, named.force_fetch, named.cause_event, named.cause_plays, named.cause_stored_at, named.cause_seq, named.cause_trace,
+             debounce.until,
              -- A clock that was ahead at the fetch delays no user. Without a fetch, `least` would return now().
              greatest(now(), CASE WHEN u.fetched_at > now() THEN now() ELSE u.fetched_at END + $8::double precision * interval '1 second', debounce.until)
-         FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[], $7::boolean[], $12::bigint[])
-             AS named(user_id, priority, force_fetch, cause_event, cause_plays, cause_stored_at, flapping, cause_seq)
+         FROM UNNEST($1::text[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::timestamptz[], $7::boolean[], $12::bigint[], $13::text[])
+             AS named(user_id, priority, force_fetch, cause_event, cause_plays, cause_stored_at, flapping, cause_seq, cause_trace)
          CROSS JOIN LATERAL (SELECT CASE WHEN named.flapping THEN now() + $9::double precision * interval '1 second' END AS until) AS debounce
          LEFT JOIN users u ON u.user_id = named.user_id
          ORDER BY named.user_id
@@ -208,6 +217,7 @@ pub async fn enqueue(tx: &mut Tx<'_>, wanted: &mut [Enqueue]) -> Result<(), Stor
              cause_plays = coalesce(excluded.cause_plays, n.cause_plays),
              cause_stored_at = coalesce(excluded.cause_stored_at, n.cause_stored_at),
              cause_seq = coalesce(excluded.cause_seq, n.cause_seq),
+             cause_trace = CASE WHEN excluded.cause_event IS NULL THEN n.cause_trace ELSE excluded.cause_trace END,
              debounce_until = CASE WHEN excluded.debounce_until IS NULL THEN n.debounce_until
                  ELSE least(excluded.debounce_until, least(n.enqueued_at, now()) + $10::double precision * interval '1 second') END,
              due_at = CASE WHEN n.attempts > 0 AND n.parked_at IS NULL THEN n.due_at
@@ -235,7 +245,8 @@ pub async fn enqueue(tx: &mut Tx<'_>, wanted: &mut [Enqueue]) -> Result<(), Stor
         DEBOUNCE.as_secs_f64(),
         MAX_DEBOUNCE.as_secs_f64(),
         super::Channel::WorkQueue.name(),
-        &seqs as &[Option<i64>]
+        &seqs as &[Option<i64>],
+        &traces as &[Option<&str>]
     )
     .execute(&mut *tx)
     .await?;

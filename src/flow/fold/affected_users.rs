@@ -6,8 +6,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use time::OffsetDateTime;
+
 use crate::bus::Message;
 use crate::store::{Cause, Enqueue, Priority};
+use crate::traces::{self, Span};
 use rolekeeper_domain::date;
 use rolekeeper_domain::event::Event;
 use rolekeeper_domain::ids::UserId;
@@ -22,6 +25,8 @@ pub(super) struct Read {
     pub(super) stored_ns: Vec<i64>,
     pub(super) seqs: Vec<u64>,
     pub(super) messages: Vec<Message>,
+    /// Contexts of traces, by the sequence of their event.
+    pub(super) traces: HashMap<u64, Box<str>>,
 }
 
 impl Read {
@@ -138,6 +143,7 @@ impl<'b> AffectedUsers<'b> {
             plays,
             stored_at: date::of_unix_ns(self.read.stored_ns[index]),
             seq: self.read.seqs[index].cast_signed(),
+            trace: None,
         });
         let enqueue = Enqueue {
             user: user.to_owned(),
@@ -162,8 +168,21 @@ impl<'b> AffectedUsers<'b> {
         }
     }
 
-    pub(super) fn into_list(self) -> Vec<Enqueue> {
-        self.by_user.into_values().map(|(_, enqueue)| enqueue).collect()
+    /// The users to enqueue, and the spans of the events that belong to a trace; the attempts continue it.
+    pub(super) fn into_list(self, since: OffsetDateTime) -> (Vec<Enqueue>, Vec<Span>) {
+        let mut spans = Vec::new();
+        let mut trace = |cause: &mut Cause| {
+            let parent = self.read.traces.get(&cause.seq.cast_unsigned())?;
+            let span = traces::fold(parent, &cause.event, since);
+            cause.trace = span.context();
+            spans.push(span);
+            Some(())
+        };
+        let list = self.by_user.into_values().map(|(_, mut enqueue)| {
+            enqueue.cause.as_mut().and_then(&mut trace);
+            enqueue
+        });
+        (list.collect(), spans)
     }
 }
 

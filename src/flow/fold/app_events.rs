@@ -4,7 +4,7 @@
 //! returned rows show which owners crossed a threshold.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::affected_users::{AffectedUsers, Read, Touched, owners, total_deltas};
 use super::dead_letter::dead_letter;
@@ -14,6 +14,7 @@ use super::playlist_lifecycles::{self, PlaylistLifecycles};
 use super::replaced::Replacements;
 use super::{dedup, increments};
 use crate::bus::{APP_EVENTS, Message};
+use crate::clock;
 use crate::store::cursor_advance::Move;
 use crate::store::playlist_lifecycles::Lifecycle;
 use crate::store::{
@@ -47,18 +48,23 @@ impl Batch {
                 stored_ns: Vec::with_capacity(room),
                 seqs: Vec::with_capacity(room),
                 messages: Vec::new(),
+                traces: HashMap::new(),
             },
             dead: Vec::new(),
         }
     }
 
     /// Parses one more message. With `keep` the message stays beside its event.
-    pub(super) fn push(&mut self, message: Message, keep: bool) {
+    pub(super) fn push(&mut self, mut message: Message, keep: bool) {
+        let trace = message.trace.take();
         match event::parse(message.subject(), message.headers(), message.payload()) {
             Ok(event) => {
                 self.read.events.push(event.into_owned());
                 self.read.stored_ns.push(message.stored_ns);
                 self.read.seqs.push(message.seq);
+                if let Some(trace) = trace {
+                    self.read.traces.insert(message.seq, trace);
+                }
                 if keep {
                     self.read.messages.push(message);
                 }
@@ -117,7 +123,7 @@ pub(super) async fn fold(
     partitions: Option<&[Partition]>,
     key_cache: &mut KeyCache,
 ) -> Result<Done, StoreError> {
-    let messages = batch.len() as u64;
+    let (messages, since) = (batch.len() as u64, clock::now());
     let Batch { mut read, mut dead } = batch;
     let mut replacements = Replacements::default();
     let erased = drop_erased(tx, &mut read, key, &mut replacements).await?;
@@ -168,7 +174,8 @@ pub(super) async fn fold(
             .collect();
         affected_users.compare_totals(&totals, &touched);
     }
-    work_queue::enqueue(tx, &mut affected_users.into_list()).await?;
+    let (mut users, spans) = affected_users.into_list(since);
+    work_queue::enqueue(tx, &mut users).await?;
     let dead: Vec<DeadLetter<'_>> = dead
         .iter()
         .map(|(message, reject)| dead_letter(message, reject))
@@ -181,6 +188,7 @@ pub(super) async fn fold(
         below_zero,
         other_tenant: Vec::new(),
         rejected: dead.iter().map(|letter| letter.reason).collect(),
+        spans,
     })
 }
 

@@ -142,6 +142,7 @@ pub(super) async fn fold(
         below_zero: 0,
         other_tenant,
         rejected: dead.iter().map(|letter| letter.reason).collect(),
+        spans: Vec::new(),
     })
 }
 

@@ -18,6 +18,7 @@ use super::{app_events, auth0_logs, dedup};
 use crate::metrics::{Later, Stream};
 use crate::store::cursor_advance::{self, Move};
 use crate::store::{Cursor, Fault, LockGuard, StoreError, playlists};
+use crate::traces::Span;
 use rolekeeper_domain::date;
 
 impl Leadership<'_> {
@@ -129,6 +130,7 @@ impl Leadership<'_> {
         };
         tx.commit().await.map_err(StoreError::from)?;
         crash_point!("committed");
+        done.spans.iter().for_each(Span::succeeded);
         (cursor.last_seq, cursor.last_stored_ns, cursor.last_hash) = (seq, stored_ns, last_hash);
         Ok(done)
     }

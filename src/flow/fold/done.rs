@@ -2,6 +2,7 @@
 //!
 //! Owns what the metrics learn from a batch. Must never be counted before its transaction is committed.
 
+use crate::traces::Span;
 use rolekeeper_domain::event::Reason;
 
 /// The effects of one transaction, counted once it is committed.
@@ -19,4 +20,6 @@ pub(super) struct Done {
     pub(super) other_tenant: Vec<bool>,
     /// The reason of each message that became a dead letter.
     pub(super) rejected: Vec<Reason>,
+    /// The spans of the events that carried a user across a threshold; they end here.
+    pub(super) spans: Vec<Span>,
 }

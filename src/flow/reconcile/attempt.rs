@@ -12,8 +12,9 @@ use super::context::Context;
 use super::permission::Permission;
 use crate::auth0::{CallError, LaterWhy, Profile, RateHeaders, Reply};
 use crate::flow::permit::Permit;
-use crate::metrics::{Call, CallResult, ChangeOutcome};
+use crate::metrics::{Call, CallResult, ChangeOutcome, Label as _};
 use crate::store::{Claim, StoreError};
+use crate::traces::{self, AttemptOf, Span};
 use rolekeeper_domain::pacer::CallKind;
 use rolekeeper_domain::plan::RoleChange;
 
@@ -62,7 +63,30 @@ pub(super) enum AttemptError {
     TooLate,
 }
 
+impl AttemptError {
+    /// The class of the failure; it names no user.
+    pub(super) fn class(&self) -> String {
+        match self {
+            Self::Store(_) => "postgres".to_owned(),
+            Self::Call { error, .. } => error.code().unwrap_or_else(|| error.result().text().to_owned()),
+            Self::Panicked => "panic".to_owned(),
+            Self::TooLate => "too_late".to_owned(),
+        }
+    }
+}
+
 impl Attempt {
+    /// Returns the span of the attempt, which continues the trace of the event that caused it.
+    pub(super) fn span(&self) -> Span {
+        let cause = self.claim.cause.as_ref();
+        traces::attempt(AttemptOf {
+            parent: cause.and_then(|cause| cause.trace.as_deref()),
+            event: cause.map(|cause| cause.event.as_str()),
+            failed_before: self.claim.attempts,
+            queued_ms: self.claim.queued_ms,
+        })
+    }
+
     /// Reports a response to pacer and metrics.
     pub(super) fn answered(
         &mut self,

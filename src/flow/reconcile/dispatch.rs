@@ -105,12 +105,20 @@ impl Dispatcher {
     ) {
         let this = Arc::clone(self);
         let claim = &attempt.claim;
-        let span = info_span!("attempt", user.id = claim.user.as_str(), attempt = claim.attempts);
+        let traced = attempt.span();
+        let (user, attempts_before, trace_id) = (claim.user.as_str(), claim.attempts, traced.trace_id());
+        let span = info_span!("attempt", user.id = user, attempt = attempts_before, trace_id);
         let run = async move {
             // This user alone is affected; other users must not wait. The attempt's Postgres transaction is
             // rolled back.
-            let ended = AssertUnwindSafe(attempt.run()).catch_unwind().await;
+            let ended = AssertUnwindSafe(traced.around(attempt.run()))
+                .catch_unwind()
+                .await;
             let ended = ended.unwrap_or(Err(AttemptError::Panicked));
+            if let Err(why) = &ended {
+                traced.failed(&why.class());
+            }
+            traced.end();
             this.finish_attempt(&attempt.claim, allowed_at, attempt.permit.last(), ended)
                 .await;
             drop(slot);

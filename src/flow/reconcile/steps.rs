@@ -13,6 +13,7 @@ use super::attempt::{Attempt, AttemptError, Completed};
 use super::decision::Decided;
 use super::write::Sent;
 use crate::auth0::CallError;
+use crate::traces;
 
 /// Time that is left for decision and write after such a wait.
 const TO_WRITE: Duration = Duration::from_millis(400);
@@ -37,6 +38,7 @@ impl Attempt {
             if self.permission.expects() && self.permit.write_waits(&observed.rate) {
                 sleep_until(observed.until - TO_WRITE).await;
             }
+            let deciding = traces::decision();
             let mut decided = if let Some(write) = self.decide_together(&observed).await {
                 Decided::Write(write)
             } else {
@@ -54,17 +56,23 @@ impl Attempt {
                 Decided::OtherPerson(_) => return Ok(Completed::Done),
                 Decided::Nothing(completed) => return Ok(completed),
                 Decided::Unasked(change) => {
+                    deciding.end();
                     self.ask_late(change).await?;
                     self.permit.once_more().await;
                 }
-                Decided::Write(write) => match self.write(&write, &observed).await? {
-                    Sent::Completed(completed) => return Ok(completed),
-                    Sent::Elsewhere(other) => {
-                        // The response shows the account as it is now, as a read would.
-                        shown = Some(other);
-                        self.permit.once_more().await;
+                Decided::Write(write) => {
+                    let changes = write.patch.plan().changes().iter();
+                    deciding.changes(changes.map(|(role, change)| format!("{} {role}", change.as_str())));
+                    deciding.end();
+                    match self.write(&write, &observed).await? {
+                        Sent::Completed(completed) => return Ok(completed),
+                        Sent::Elsewhere(other) => {
+                            // The response shows the account as it is now, as a read would.
+                            shown = Some(other);
+                            self.permit.once_more().await;
+                        }
                     }
-                },
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Names in capitals that are no settings of rolekeeper: streams, labels of other programs, and their variables.
-const OTHERS: [&str; 33] = [
+const OTHERS: [&str; 43] = [
     "AF_INET",
     "AF_INET6",
     "AF_UNIX",
@@ -27,6 +27,16 @@ const OTHERS: [&str; 33] = [
     "NATS_STORE_DIR",
     "NODE_EXTRA_CA_CERTS",
     "ON_ERROR_STOP",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_EXPORTER_OTLP_COMPRESSION",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SERVICE_NAME",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
     "PER_SECOND",
     "POSTGRES_DB",
     "POSTGRES_PASSWORD_FILE",

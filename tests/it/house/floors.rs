@@ -18,6 +18,7 @@ const GROUND: &[&str] = &[
     "lifecycle",
     "metrics",
     "telemetry",
+    "traces",
 ];
 const ADAPTERS: &[&str] = &["auth0", "bus", "store"];
 
@@ -26,7 +27,7 @@ const ADAPTERS: &[&str] = &["auth0", "bus", "store"];
 fn may_use(part: &str) -> Option<Vec<&'static str>> {
     Some(match part {
         "domain" | "fuzz" | "models" | "sandbox" | "clock" | "config" | "crash_point" | "lifecycle"
-        | "metrics" | "telemetry" => {
+        | "metrics" | "telemetry" | "traces" => {
             vec![]
         }
         "auth0" | "bus" | "store" => GROUND.to_vec(),
@@ -48,6 +49,9 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("axum", &["http/"]),
     ("hyper", &["auth0/", "http/"]),
     ("hyper_util", &["http/"]),
+    ("opentelemetry", &["traces/"]),
+    ("opentelemetry_otlp", &["traces/"]),
+    ("opentelemetry_sdk", &["traces/"]),
     ("prometheus", &["metrics/"]),
     ("clap", &["config/", "cli/"]),
     ("backoff", &["flow/backoff.rs"]),

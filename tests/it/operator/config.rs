@@ -19,7 +19,7 @@ const GOOD: [(&str, &str); 8] = [
     ("OPS_LISTEN", "127.0.0.1:0"),
 ];
 /// Setting, its wrong value, and a part of the expected fault.
-const WRONG: [(&str, &str, &str); 47] = [
+const WRONG: [(&str, &str, &str); 49] = [
     ("DATABASE_URL", "", "postgres://user:password@host:port/database"),
     (
         "DATABASE_URL",
@@ -41,6 +41,16 @@ const WRONG: [(&str, &str, &str); 47] = [
     ("NATS_URL", "nats://u:hunter2@h:port", "nats://host:port"),
     ("NATS_URL", "nats://a:4222,hunter2:port", "nats://host:port"),
     ("NATS_CREDENTIALS_FILE", "/no/such/file", "a credentials file"),
+    (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "hunter2:4318",
+        "an http:// or https:// URL",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "grpc://u:hunter2@h",
+        "an http:// or https:// URL",
+    ),
     ("AUTH0_DOMAIN", "", "a domain such as music.eu.auth0.com"),
     (
         "AUTH0_DOMAIN",

@@ -47,5 +47,6 @@ mod secret_files;
 mod simulate;
 mod tenant_binding;
 pub(crate) mod tenant_move;
+mod traces;
 mod undo;
 mod verify;

@@ -86,6 +86,7 @@ impl Script {
             plays: 100,
             stored_at: time::OffsetDateTime::UNIX_EPOCH,
             seq: i64::from(self.model.events),
+            trace: None,
         };
         let mut entry = [Enqueue {
             user: USER.to_owned(),

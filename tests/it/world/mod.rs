@@ -5,6 +5,7 @@
 
 mod builder;
 pub(crate) mod cluster;
+pub(crate) mod collector;
 mod commands;
 pub(crate) mod console;
 pub(crate) mod data_api;

@@ -184,6 +184,8 @@ pub struct Call {
     pub body: Option<Value>,
     /// Whether it changed the tenant's state.
     pub applied: bool,
+    /// The trace of which the client said that the request belongs to it: the header `traceparent`.
+    pub traceparent: Option<String>,
     /// The name of its fault, if any.
     pub fault: Option<&'static str>,
 }

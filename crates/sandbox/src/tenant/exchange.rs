@@ -145,6 +145,11 @@ pub(super) fn log(
         status,
         body: request.shown_body(),
         applied: outcome.applied,
+        traceparent: request
+            .headers
+            .get("traceparent")
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned),
         fault: fault.map(Fault::name),
     });
 }

@@ -71,7 +71,7 @@ pub enum BusError {
         why: String,
     },
     /// No server is connected; the text is the reason where it is known.
-    #[error("not connected to NATS{0}")]
+    #[error("JetStream: not connected to NATS{0}")]
     Unconnected(String),
     /// The stream does not exist.
     #[error("JetStream has no stream {0}; run `rolekeeper migrate`")]

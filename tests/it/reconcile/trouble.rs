@@ -240,11 +240,12 @@ async fn a_confirmed_write_that_was_not_applied_is_found() {
     world.quiet().await;
     assert_eq!(world.roles("auth0|ann"), ["mentor"]);
     // A day later.
-    let aged = "UPDATE assignments SET verified_at = verified_at - interval '25 hours'";
-    sqlx::query(aged)
-        .execute(&world.db)
-        .await
-        .expect("Postgres responds");
+    world
+        .run_sql("UPDATE profile_writes SET completed_at = completed_at - interval '25 hours'")
+        .await;
+    world
+        .run_sql("UPDATE assignments SET verified_at = verified_at - interval '25 hours'")
+        .await;
     world
         .eventually("the role is there", async || {
             world.roles("auth0|ann") == ["mentor", ROLE]

@@ -174,7 +174,7 @@ async fn an_unapplied_write_is_found_by_later_records() {
         .await;
     // An hour later.
     let aged = "UPDATE profile_writes SET attempted_at = attempted_at - interval '1 hour',
-                followed_up_at = followed_up_at - interval '1 hour'";
+                completed_at = completed_at - interval '1 hour', followed_up_at = followed_up_at - interval '1 hour'";
     sqlx::query(aged)
         .execute(&world.db)
         .await

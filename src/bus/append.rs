@@ -66,8 +66,8 @@ impl Bus {
         last: u64,
     ) -> Result<Appended, PublishError> {
         // The client would keep the message until it is connected again, long after the caller gave up.
-        if !self.is_connected() {
-            return Err(PublishError(format!("not connected{}", self.why_unconnected())));
+        if let Some(why) = self.unconnected() {
+            return Err(PublishError(format!("not connected{why}")));
         }
         let state = self
             .stream_state(stream)

@@ -93,11 +93,8 @@ impl Bus {
     /// # Errors
     /// None is; with the reason where it is known.
     pub fn connected(&self) -> Result<(), BusError> {
-        if self.is_connected() {
-            Ok(())
-        } else {
-            Err(BusError::Unconnected(self.why_unconnected()))
-        }
+        self.unconnected()
+            .map_or(Ok(()), |why| Err(BusError::Unconnected(why)))
     }
 
     /// Returns the largest message that the connected server accepts, in bytes; the default of NATS before the first connection.

@@ -73,8 +73,8 @@ impl Bus {
     /// NATS is not connected.
     pub fn delivery(&self) -> Result<Delivery<'_>, PublishError> {
         // The client would wait for a connection and block a webhook request for minutes.
-        if !self.is_connected() {
-            return Err(PublishError(format!("not connected{}", self.why_unconnected())));
+        if let Some(why) = self.unconnected() {
+            return Err(PublishError(format!("not connected{why}")));
         }
         Ok(Delivery {
             bus: self,

@@ -61,6 +61,11 @@ impl Bus {
         Err(refused)
     }
 
+    /// Returns the reason why there is no connection, as the end of a sentence; none where there is one.
+    pub(super) fn unconnected(&self) -> Option<String> {
+        (!self.is_connected()).then(|| self.why_unconnected())
+    }
+
     /// Returns the reason why there is no connection, as the end of a sentence; empty where it is not known.
     #[must_use]
     pub fn why_unconnected(&self) -> String {

@@ -165,10 +165,10 @@ async fn show(store: &Store) -> Result<()> {
     output::to_stdout(format_args!("{}", in_force.rules.canonical()));
     match store.walked().await? {
         Some(walked) if walked.changed => say!(
-            "\n# users are being compared with a change since {}: {} partitions done, up to \"{}\" (the last whole round had {})",
+            "\n# users are being compared with a change since {}: {} partitions done, up to {:?} (the last whole round had {})",
             moment(walked.requested_at),
             walked.partitions.0,
-            walked.position.escape_debug(),
+            walked.position,
             walked.partitions.1
         ),
         Some(walked) => say!(

@@ -10,10 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Reconnect;
 use crate::bus::{APP_EVENTS, Bus, Message, ReadError, Reader};
 
-/// Messages of one pull request: the client library asks for the next ones while half of them are to come, and the server waits
-/// where that is late.
-const PULL: usize = 4_000;
-/// Messages of one batch.
+/// Messages of one pull request, and of one batch.
 const BATCH: usize = 2_000;
 /// Bytes after which a batch ends.
 const BATCH_BYTES: usize = 2 << 20;
@@ -64,7 +61,7 @@ impl<'a> Kept<'a> {
             next: first,
             last,
             reach: 0,
-            pull: PULL,
+            pull: BATCH,
             delays: Reconnect::new(),
             failures: 0,
             stop,

@@ -110,8 +110,8 @@ impl Leader {
             deps.config.auth0.plan,
         );
         let rate_limiter = RateLimiter::new(plan, held.reserve());
-        // None where the plan counts log reads separately from reads of users.
         let hand_over = HandOver::new(deps.bus.clone());
+        // None where the plan counts log reads separately from reads of users.
         let of_logs = (!plan.has_bucket_for_logs()).then(|| Arc::clone(&rate_limiter));
         let work = Work {
             sweep: Sweep {

@@ -117,6 +117,18 @@ pub(super) async fn retry(tx: &mut Tx<'_>, users: &[String]) -> Result<Vec<Strin
     Ok(refused)
 }
 
+/// The entry of a user who has requested a name.
+fn requested(user: String) -> Enqueue {
+    Enqueue {
+        user,
+        priority: Priority::DisplayName,
+        // The request itself makes an attempt read the profile; a running attempt has done so.
+        force_fetch: false,
+        cause: None,
+        flapping: false,
+    }
+}
+
 impl Store {
     /// Stores the name that the user requests, in place of any earlier request, and enqueues the user. Reconcile writes
     /// it to the profile.
@@ -127,14 +139,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         erasures::refuse(&mut tx, self.erasure_key(), user.as_str()).await?;
-        let mut entry = [Enqueue {
-            user: user.as_str().to_owned(),
-            priority: Priority::DisplayName,
-            // The request itself makes an attempt read the profile; a running attempt has done so.
-            force_fetch: false,
-            cause: None,
-            flapping: false,
-        }];
+        let mut entry = [requested(user.as_str().to_owned())];
         // Locks the queue first, in the same order as reconcile. Of two requests, the one that waits for this lock is
         // the newer.
         work_queue::enqueue(&mut tx, &mut entry).await?;
@@ -206,15 +211,7 @@ impl Store {
         let is_full = slice.len() as u64 >= SLICE.unsigned_abs();
         let last = slice.last().filter(|_| is_full).map(|row| row.user_id.clone());
         let left = slice.into_iter().filter(|row| row.is_left);
-        let mut entries: Vec<Enqueue> = left
-            .map(|row| Enqueue {
-                user: row.user_id,
-                priority: Priority::DisplayName,
-                force_fetch: false,
-                cause: None,
-                flapping: false,
-            })
-            .collect();
+        let mut entries: Vec<Enqueue> = left.map(|row| requested(row.user_id)).collect();
         work_queue::enqueue(&mut tx, &mut entries).await?;
         tx.commit().await?;
         crash_point!("requests_queued");

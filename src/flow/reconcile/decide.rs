@@ -172,11 +172,7 @@ impl Attempt {
         evaluation: &mut Evaluation<'_>,
     ) -> Result<Result<Planned, Unplanned>, StoreError> {
         let seen = profile.roles();
-        let mut races = if self.has_strayed(tx, profile, evaluation).await? {
-            Races::taking_back(&seen, evaluation)
-        } else {
-            self.races(tx, profile, evaluation).await?
-        };
+        let mut races = self.races(tx, profile, evaluation).await?;
         let base = races.base(&seen);
         races.removals = self.removals(tx, evaluation, &seen).await?;
         let suppressed = self.externally_removed(evaluation, &seen);

@@ -74,6 +74,9 @@ impl Attempt {
         };
         if evaluation.unrecorded {
             self.settle_writes(tx, &now).await?;
+            if self.is_stray(tx, profile, &now).await? {
+                return Ok(Races::taking_back(&profile.roles(), evaluation));
+            }
         }
         if !evaluation.foreign_writes && !evaluation.unrecorded {
             return Ok(Races::default());

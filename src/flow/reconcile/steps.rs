@@ -24,15 +24,16 @@ impl Attempt {
         let mut shown = None;
         loop {
             let observed = match shown.take() {
-                Some(observed) => observed,
-                None => match self.observe().await {
-                    Ok(observed) => observed,
-                    Err(AttemptError::Call {
-                        error: CallError::Gone { at },
-                        ..
-                    }) => return self.absent(at).await,
-                    Err(error) => return Err(error),
-                },
+                Some(observed) => Ok(observed),
+                None => self.observe().await,
+            };
+            let observed = match observed {
+                Ok(observed) => observed,
+                Err(AttemptError::Call {
+                    error: CallError::Gone { at },
+                    ..
+                }) => return self.absent(at).await,
+                Err(error) => return Err(error),
             };
             self.person_kept = false;
             if self.permission.expects() && self.permit.write_waits(&observed.rate) {

@@ -17,6 +17,7 @@ use crate::store::{
 };
 use rolekeeper_domain::evaluation::Evaluation;
 use rolekeeper_domain::history::Restored;
+use rolekeeper_domain::merge::State;
 use rolekeeper_domain::plan::SeenRoles;
 
 /// Whether the profile is that of an account made after the one that was read.
@@ -86,10 +87,23 @@ impl Attempt {
         if !(self.context.writes && evaluation.unrecorded) {
             return Ok(false);
         }
-        let (Some(created_at), Some(now)) = (profile.created_at(), state(profile)) else {
+        let Some(now) = state(profile) else {
             return Ok(false);
         };
         self.settle_writes(tx, &now).await?;
+        self.is_stray(tx, profile, &now).await
+    }
+
+    /// The same, of writes that are settled.
+    pub(super) async fn is_stray(
+        &self,
+        tx: &mut Tx<'_>,
+        profile: &Profile,
+        now: &State,
+    ) -> Result<bool, StoreError> {
+        let Some(created_at) = profile.created_at() else {
+            return Ok(false);
+        };
         let user = self.claim.user.as_str();
         stray_writes::was_for_earlier_account(tx, user, created_at, &now.roles).await
     }

@@ -16,6 +16,9 @@ use crate::world::{ANN, CLIENT, Worker, World};
 /// After every timeout of a frozen holder's session, and its lease.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_mins(1);
 
+/// A delay of the tenant's records that is longer than an attempt takes.
+const DELAY: Duration = Duration::from_secs(5);
+
 /// The number of times that we left Ann with the role, or without it.
 fn written(world: &World, with_role: bool) -> usize {
     let by_us = Actor::Client(CLIENT.to_owned());
@@ -53,18 +56,7 @@ async fn world(more: &[(&str, String)]) -> (World, Sleeper) {
     let world = builder.env("AUTH0_TIMEOUT_S", 1).start().await;
     world.seed_user(ANN, &["mentor"]);
     world.start_worker_with(&[("ONLY", "fold")]).await;
-    let tenant = world.tenant.base_url();
-    let address = tenant.trim_start_matches("http://").parse().expect("an address");
-    let way = Proxy::start(address).await;
-    let domain = format!("http://127.0.0.1:{}", way.port());
-    // The same tenant by another domain.
-    let audience = format!("{tenant}/api/v2/");
-    let env = [
-        ("ONLY", "reconcile"),
-        ("AUTH0_DOMAIN", domain.as_str()),
-        ("AUTH0_AUDIENCE", audience.as_str()),
-    ];
-    let worker = world.start_worker_with(&env).await;
+    let (worker, way) = world.start_worker_by_proxy(&[("ONLY", "reconcile")]).await;
     world.publish(&[saved("s1", "pl_1", ANN)]).await;
     world.publish(&plays("a", "pl_1", 0..99)).await;
     world.settled().await;
@@ -207,6 +199,28 @@ async fn a_late_revoke_is_not_taken_for_a_persons() {
     world
         .eventually("its late write arrives", async || written(&world, false) == 1)
         .await;
+    world.settled().await;
+    assert_eq!(world.roles(ANN), ["mentor", ROLE]);
+}
+
+/// The attempt that sees the late write knows of no record yet, and leaves the role removed, as by another client.
+#[tokio::test]
+async fn a_late_revoke_seen_before_its_record_is_undone() {
+    let file = RulesFile::new(&rule(ROLE, 100, 100, "manual = \"alert\""));
+    let (world, sleeper) = world(&[("RULES_FILE", file.path().display().to_string())]).await;
+    world.publish(&plays("a", "pl_1", 99..100)).await;
+    world.settled().await;
+    freeze_before_the_write(&world, &sleeper, &[retraction("r1", "a-0", "pl_1")]).await;
+    world.publish(&plays("a", "pl_1", 100..101)).await;
+    taken_over(&world).await;
+
+    world.connect_log_stream_delayed(DELAY..=DELAY).await;
+    sleeper.wakes(&world).await;
+    world
+        .run_sql("INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ('auth0|ann', 0, true)")
+        .await;
+    let left = "SELECT count(*) FROM assignments WHERE suppressed";
+    world.count_is("the removal is left", left, 1).await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor", ROLE]);
 }

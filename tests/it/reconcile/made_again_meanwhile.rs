@@ -28,17 +28,7 @@ impl Scene {
         let builder = World::builder().workers(0).env("AUTH0_TIMEOUT_S", 2);
         let world = builder.env("RULES_FILE", rules.path().display()).start().await;
         world.seed_user(ANN, &["mentor"]);
-        let tenant = world.tenant.base_url();
-        let address = tenant.trim_start_matches("http://").parse().expect("an address");
-        let way = Proxy::start(address).await;
-        let domain = format!("http://127.0.0.1:{}", way.port());
-        // The same tenant by another domain.
-        let audience = format!("{tenant}/api/v2/");
-        let env = [
-            ("AUTH0_DOMAIN", domain.as_str()),
-            ("AUTH0_AUDIENCE", audience.as_str()),
-        ];
-        let worker = world.start_worker_with(&env).await;
+        let (worker, way) = world.start_worker_by_proxy(&[]).await;
         world.connect_log_stream().await;
         Self {
             world,

@@ -155,6 +155,21 @@ impl World {
         worker
     }
 
+    /// Starts a worker that reaches the tenant through a proxy, with other settings, and waits until it is ready.
+    pub(crate) async fn start_worker_by_proxy(&self, env: &[(&str, &str)]) -> (Worker, Proxy) {
+        let tenant = self.tenant.base_url();
+        let address = tenant.trim_start_matches("http://").parse().expect("an address");
+        let way = Proxy::start(address).await;
+        let domain = format!("http://127.0.0.1:{}", way.port());
+        // The same tenant by another domain.
+        let audience = format!("{tenant}/api/v2/");
+        let tenant = [
+            ("AUTH0_DOMAIN", domain.as_str()),
+            ("AUTH0_AUDIENCE", audience.as_str()),
+        ];
+        (self.start_worker_with(&[&tenant[..], env].concat()).await, way)
+    }
+
     /// Waits until the worker started last is connected to the bus; one that only listens is ready before.
     pub(crate) async fn on_the_bus(self) -> Self {
         let worker = self.worker();

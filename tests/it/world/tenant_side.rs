@@ -2,6 +2,7 @@
 //!
 //! Owns reading the tenant's call log and histories, and the audit beside them. Must never query the worker.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rolekeeper_sandbox::tenant::{Actor, Call, Endpoint, LogStream};
@@ -83,9 +84,15 @@ impl World {
 
     /// The tenant's log reaches the worker's webhook from now on, each record after a delay, as at Auth0, but sooner.
     pub(crate) async fn connect_log_stream(&self) {
+        self.connect_log_stream_delayed(Duration::from_millis(200)..=Duration::from_millis(600))
+            .await;
+    }
+
+    /// The same, with another delay of each record.
+    pub(crate) async fn connect_log_stream_delayed(&self, delay: RangeInclusive<Duration>) {
         let url = format!("http://{}/auth0/logs", self.worker().address("LISTEN").await);
         let stream = LogStream {
-            delay: Duration::from_millis(200)..=Duration::from_millis(600),
+            delay,
             ..LogStream::to(url, LOG_TOKEN)
         };
         self.tenant.stream_logs(stream).expect("a webhook");

@@ -192,10 +192,11 @@ impl<'r> Evaluation<'r> {
     }
 
     /// Notes that a write of ours caused the role's state, which was not recorded: a held role is ours, and a missing
-    /// role was not removed by another client. Returns the state to store.
+    /// role was not removed by another client, also where an attempt before the record assumed so. Returns the state to store.
     pub fn done_late<'a>(&mut self, role: &'a str, has_role: bool) -> Option<Seen<'a>> {
         let of = self.roles.iter_mut().find(|one| one.rule.role == role)?;
         of.reverted = true;
+        of.suppressed = of.removal.as_ref().is_some_and(|one| is_held(one, of.rule));
         Some(Seen {
             role,
             wanted: of.decision.wanted,

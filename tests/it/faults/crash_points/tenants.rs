@@ -29,7 +29,7 @@ async fn kills_while_a_database_is_moved_to_another_tenant() {
     assert_eq!(left_of_the_former(world).await, Vec::<String>::new());
     let home = world.tenant.base_url().replace("http://", "");
     world.told(&moves(&home)).await;
-    // Rows of users whom the tenant does not know.
+    // Rows of users that the tenant does not know.
     world
         .run_sql("DELETE FROM work_queue WHERE user_id <> 'auth0|bob'; DELETE FROM assignments WHERE user_id <> 'auth0|bob'")
         .await;

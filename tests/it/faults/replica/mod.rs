@@ -47,6 +47,14 @@ impl Pair {
         }
     }
 
+    /// The same, and a commit of the primary waits for the replica.
+    async fn start_synchronous() -> Self {
+        let pair = Self::start().await;
+        let waits = pair.world.postgres().await.wait_for_replica().await;
+        waits.expect("it waits");
+        pair
+    }
+
     /// The primary dies, the replica takes its place, and the address of the workers leads to it; returns the time of the
     /// promotion.
     async fn fails_over(&self) -> Instant {

@@ -12,13 +12,7 @@ const AT_WORK_WITHIN: Duration = Duration::from_secs(15);
 /// F38: Postgres with a synchronous replica, promoted under load: 0 lost, 0 double, at work again within 15 s.
 #[tokio::test]
 async fn f38_a_promoted_replica_loses_and_doubles_nothing() {
-    let mut pair = Pair::start().await;
-    pair.world
-        .postgres()
-        .await
-        .wait_for_replica()
-        .await
-        .expect("it waits");
+    let mut pair = Pair::start_synchronous().await;
     let worker = pair.world.start_worker().await;
     let (before, after) = (names("a", 20), names("b", 20));
     pair.known(&[&before[..], &after[..]].concat()).await;

@@ -20,18 +20,7 @@ struct Reconciler {
 
 /// Starts a worker that writes through a proxy, with this database.
 async fn reconciler(world: &World, database: &str) -> Reconciler {
-    let tenant = world.tenant.base_url();
-    let address = tenant.trim_start_matches("http://").parse().expect("an address");
-    let way = Proxy::start(address).await;
-    let domain = format!("http://127.0.0.1:{}", way.port());
-    // The same tenant by another domain.
-    let audience = format!("{tenant}/api/v2/");
-    let env = [
-        ("AUTH0_DOMAIN", domain.as_str()),
-        ("AUTH0_AUDIENCE", audience.as_str()),
-        ("DATABASE_URL", database),
-    ];
-    let worker = world.start_worker_with(&env).await;
+    let (worker, way) = world.start_worker_by_proxy(&[("DATABASE_URL", database)]).await;
     Reconciler { worker, way }
 }
 
@@ -50,13 +39,7 @@ async fn promoted_beside(pair: &Pair) {
 /// F40: the old primary lives on and one worker still talks to it. With a synchronous replica it does not PATCH.
 #[tokio::test]
 async fn f40_the_old_primary_of_a_synchronous_replica_writes_nothing() {
-    let pair = Pair::start().await;
-    pair.world
-        .postgres()
-        .await
-        .wait_for_replica()
-        .await
-        .expect("it waits");
+    let pair = Pair::start_synchronous().await;
     let old = reconciler(&pair.world, &pair.world.setting("DATABASE_URL")).await;
     let users = names("a", 3);
     pair.known(&users).await;

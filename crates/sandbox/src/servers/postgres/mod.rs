@@ -57,24 +57,28 @@ impl Postgres {
     /// `/usr/lib/postgresql/*/bin`. Started by root, the server runs as the user `postgres`, since it
     /// refuses to run as root.
     pub async fn start() -> anyhow::Result<Self> {
+        let mut postgres = Self::without_data("postgres")?;
+        postgres.init().await?;
+        postgres.start_on_a_free_port().await?;
+        Ok(postgres)
+    }
+
+    /// A server in a new folder with this name, which has no data yet.
+    fn without_data(name: &str) -> anyhow::Result<Self> {
         let programs = find_programs()?;
         let run_as = unprivileged_user()?;
-        let folder = Folder::new("postgres")?;
+        let folder = Folder::new(name)?;
         if let Some(user) = &run_as {
             folder.give_to(user.uid, user.gid)?;
         }
-        let data = folder.path().join("data");
-        let mut postgres = Self {
+        Ok(Self {
             process: None,
             programs,
             run_as,
             port: 0,
-            data,
+            data: folder.path().join("data"),
             folder: Some(folder),
-        };
-        postgres.init().await?;
-        postgres.start_on_a_free_port().await?;
-        Ok(postgres)
+        })
     }
 
     async fn start_on_a_free_port(&mut self) -> anyhow::Result<()> {

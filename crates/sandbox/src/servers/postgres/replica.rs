@@ -8,30 +8,18 @@ use std::time::Duration;
 use anyhow::Context as _;
 use sqlx::{Connection as _, PgConnection};
 
-use super::{Postgres, find_programs, log_file, tail, unprivileged_user};
-use crate::servers::folder::{self, Folder};
+use super::{Postgres, log_file, tail};
+use crate::servers::folder;
 
 /// Longest time for the copy.
 const COPY_WITHIN: Duration = Duration::from_mins(2);
-/// Name under which it follows.
+/// Name of its folder, and under which it follows.
 const NAME: &str = "replica";
 
 impl Postgres {
     /// Copies a running server, follows it through this port on loopback, and returns when it responds to reads.
     pub async fn replica_of(port: u16) -> anyhow::Result<Self> {
-        let folder = Folder::new("replica")?;
-        let run_as = unprivileged_user()?;
-        if let Some(user) = &run_as {
-            folder.give_to(user.uid, user.gid)?;
-        }
-        let mut replica = Self {
-            process: None,
-            programs: find_programs()?,
-            run_as,
-            port: 0,
-            data: folder.path().join("data"),
-            folder: Some(folder),
-        };
+        let mut replica = Self::without_data(NAME)?;
         replica.copy(port).await?;
         replica.start_on_a_free_port().await?;
         Ok(replica)

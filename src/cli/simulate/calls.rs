@@ -30,7 +30,7 @@ pub(super) struct Calls {
 
 impl Calls {
     /// The calls of all changes.
-    pub(super) fn of(report: &Report, plan: RatePlan, reserve: f64) -> Self {
+    pub(super) fn of(report: &Report<'_>, plan: RatePlan, reserve: f64) -> Self {
         let changes = report.grants + report.revokes;
         let seconds = |changes: u64| changes as f64 / (plan.attempts_per_second() * (1.0 - reserve));
         Self {

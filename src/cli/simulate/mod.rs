@@ -56,7 +56,7 @@ pub(super) struct SimulateArgs {
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
-    simulation: &'a Simulation,
+    simulation: &'a Simulation<'a>,
     plan: String,
     work: Calls,
 }

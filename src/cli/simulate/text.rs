@@ -14,7 +14,7 @@ use rolekeeper_domain::replay::User;
 use rolekeeper_domain::rule::Measure;
 
 /// The whole text, with at most `most` users.
-pub(super) fn of(simulation: &Simulation, calls: &Calls, plan: RatePlan, most: usize) -> String {
+pub(super) fn of(simulation: &Simulation<'_>, calls: &Calls, plan: RatePlan, most: usize) -> String {
     let mut text = summary(simulation, calls, plan);
     let users = &simulation.report.users;
     if !users.is_empty() && most > 0 {
@@ -30,7 +30,7 @@ pub(super) fn of(simulation: &Simulation, calls: &Calls, plan: RatePlan, most: u
     text
 }
 
-fn summary(simulation: &Simulation, calls: &Calls, plan: RatePlan) -> String {
+fn summary(simulation: &Simulation<'_>, calls: &Calls, plan: RatePlan) -> String {
     let Simulation {
         history,
         report,
@@ -87,7 +87,7 @@ fn summary(simulation: &Simulation, calls: &Calls, plan: RatePlan) -> String {
     text
 }
 
-fn table(users: &[User]) -> String {
+fn table(users: &[User<'_>]) -> String {
     let mut table = Table::new([
         ("user", Side::Left),
         ("at", Side::Left),
@@ -114,7 +114,7 @@ fn table(users: &[User]) -> String {
                 moment(crossing.at),
                 format!("{way}, {of}"),
                 crossing.plays.to_string(),
-                crossing.event_id.clone(),
+                crossing.event_id.to_string(),
                 if is_first {
                     user.flaps.to_string()
                 } else {

@@ -2,6 +2,9 @@
 //!
 //! Owns their texts.
 
+use std::io;
+use std::path::PathBuf;
+
 use crate::bus::BusError;
 use crate::flow::kept::KeptError;
 use crate::store::StoreError;
@@ -24,7 +27,19 @@ pub enum SimulateError {
          and accept the loss (`rolekeeper accept-stream`)"
     )]
     OtherStream,
-    /// Messages were removed between the two passes.
+    /// The first messages were removed between their look-up and the first read.
     #[error("the stream was trimmed while it was read: run the command again")]
     Trimmed,
+    /// The temporary file failed.
+    #[error(
+        "the temporary file in {} failed: {why}. It takes up to 150 bytes for each message; set TMPDIR to a folder with room for it, or \
+         replay fewer days (--history)",
+        folder.display()
+    )]
+    Spool {
+        /// Where the file is.
+        folder: PathBuf,
+        /// The error of the system.
+        why: io::Error,
+    },
 }

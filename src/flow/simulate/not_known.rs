@@ -11,7 +11,7 @@ use rolekeeper_domain::rule::{Rule, Rules};
 /// The facts on which the sentences depend.
 pub(super) struct NotKnown<'a> {
     pub(super) window: &'a Window,
-    pub(super) report: &'a Report,
+    pub(super) report: &'a Report<'a>,
     pub(super) rules: &'a Rules,
     pub(super) cursor: Option<&'a Cursor>,
     /// Nothing was counted before the first replayed message.

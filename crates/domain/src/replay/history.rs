@@ -5,9 +5,8 @@
 
 use std::collections::HashMap;
 
-use crate::event::{Event, EventKind};
 use crate::ids::UserId;
-use crate::tally::Playlist;
+use crate::tally::{Playlist, Step};
 
 /// Count from which the fold of kept events begins: if it is still in the result, no deletion has removed it.
 const MARK: i64 = 1 << 40;
@@ -82,10 +81,9 @@ impl Kept {
     }
 }
 
-/// The playlists before the first kept event.
+/// The playlists before the first kept event, by the numbers of [`History::number`].
 #[derive(Debug, Default)]
 pub struct Starts {
-    pub(super) ids: HashMap<Box<str>, usize>,
     pub(super) playlists: Vec<Kept>,
     /// Playlists whose owner before the first saving is taken to be the one that it names.
     pub(super) owner_assumed: u64,
@@ -117,15 +115,18 @@ impl History {
         self.slots[*self.ids.get(id)?].saved_again_ns
     }
 
-    /// Sums an event that the present state includes, in the stream's order.
-    pub fn sum(&mut self, event: &Event<'_>, stored_ns: i64) {
-        let id = event.playlist.as_str();
-        let at = self.ids.get(id).copied().unwrap_or_else(|| {
+    /// The number of a playlist; one that is not known gets the next.
+    pub fn number(&mut self, id: &str) -> usize {
+        self.ids.get(id).copied().unwrap_or_else(|| {
             self.ids.insert(id.into(), self.slots.len());
             self.slots.push(Slot::default());
             self.slots.len() - 1
-        });
-        self.slots[at].sum(&event.kind, stored_ns);
+        })
+    }
+
+    /// Sums a change of the playlist with this number that the present state includes, in the stream's order.
+    pub fn sum(&mut self, number: usize, step: &Step<'_>, stored_ns: i64) {
+        self.slots[number].sum(step, stored_ns);
     }
 
     /// The playlists before the first summed event.
@@ -152,7 +153,6 @@ impl History {
         });
         let playlists = playlists.collect();
         Starts {
-            ids: self.ids,
             playlists,
             owner_assumed,
         }
@@ -160,20 +160,17 @@ impl History {
 }
 
 impl Slot {
-    fn sum(&mut self, kind: &EventKind<'_>, stored_ns: i64) {
-        let begins = matches!(kind, EventKind::Saved { .. } | EventKind::Deleted { .. });
-        if self.run.is_none() && !begins {
-            let mut alone = Playlist::default();
-            alone.follow(kind);
-            self.sum += alone.plays;
+    fn sum(&mut self, step: &Step<'_>, stored_ns: i64) {
+        if let (None, Step::Add(delta)) = (&self.run, step) {
+            self.sum += delta;
             self.played = true;
             return;
         }
-        let names = match kind {
-            EventKind::Saved { owner, .. } => Some(owner),
+        let names = match *step {
+            Step::Save { owner, .. } => Some(owner),
             // The publisher deletes it in the name of its owner.
-            EventKind::Deleted { owner } => owner.as_ref(),
-            EventKind::Play | EventKind::Retraction { .. } | EventKind::Duplicate => None,
+            Step::Delete { owner } => owner,
+            Step::Add(_) => None,
         };
         let run = self.run.get_or_insert_with(|| {
             let was_deleted = self.saved_again_ns == Some(stored_ns);
@@ -196,7 +193,7 @@ impl Slot {
                 Owner::Other(Box::new(owner))
             };
         }
-        run.playlist.follow(kind);
+        run.playlist.take(step);
         run.playlist.name = None;
     }
 

@@ -2,12 +2,14 @@
 //!
 //! Owns the timers of the rules. Must never decide a role by itself: [`Evaluation`] does.
 
+use std::sync::Arc;
+
 use time::OffsetDateTime;
 
 use super::report::{Change, Crossing, User};
 use crate::evaluation::{Evaluation, measured};
 use crate::plan::RoleChange;
-use crate::rule::{Rules, Shown};
+use crate::rule::{Rule, Rules, Shown};
 use crate::snapshot::{Assignment, Facts, Snapshot};
 
 /// Crossings and changes that are kept of one user, each.
@@ -15,7 +17,7 @@ const KEPT: usize = 100;
 
 /// The counts of one person.
 #[derive(Debug, Default)]
-pub(super) struct Person {
+pub(super) struct Person<'r> {
     /// The person's playlists.
     pub(super) playlists: Vec<usize>,
     pub(super) best: i64,
@@ -25,10 +27,10 @@ pub(super) struct Person {
     /// The person was erased: crossings are neither kept nor summed.
     pub(super) is_erased: bool,
     /// The crossings of a person who has crossed a threshold.
-    pub(super) crossed: Option<Box<Crossed>>,
+    pub(super) crossed: Option<Box<Crossed<'r>>>,
 }
 
-impl Person {
+impl Person<'_> {
     /// The counts, at this time.
     pub(super) fn facts(&self, now: OffsetDateTime) -> Facts {
         Facts {
@@ -39,34 +41,53 @@ impl Person {
     }
 }
 
-/// A person who has crossed a threshold.
+/// A person who has crossed a threshold. There may be very many.
 #[derive(Debug)]
-pub(super) struct Crossed {
-    pub(super) user: User,
-    roles: Vec<Assignment>,
-    /// Changes of each role, in the order of the rules.
-    changed: Vec<u64>,
+pub(super) struct Crossed<'r> {
+    pub(super) user: User<'r>,
+    /// In the order of the rules.
+    roles: Box<[RoleState]>,
     again_at: Option<OffsetDateTime>,
     /// Roles whose state at the start is not known.
     pub(super) began_between: u64,
 }
 
-impl Crossed {
+/// The state of one role.
+#[derive(Debug)]
+struct RoleState {
+    wanted: bool,
+    has_role: bool,
+    since: OffsetDateTime,
+    below_since: Option<OffsetDateTime>,
+    /// It was changed since the start.
+    is_changed: bool,
+}
+
+impl RoleState {
+    fn assignment(&self, rule: &Rule) -> Assignment {
+        Assignment {
+            role: rule.role.clone(),
+            wanted: self.wanted,
+            has_role: self.has_role,
+            adopted: true,
+            since: self.since,
+            below_since: self.below_since,
+            suppressed: false,
+            fresh: true,
+        }
+    }
+}
+
+impl<'r> Crossed<'r> {
     /// A person with these counts at the start. A role is held if the count reaches `grant_at`.
-    pub(super) fn at_start(facts: Facts, rules: &Rules) -> Self {
+    pub(super) fn at_start(facts: Facts, rules: &'r Rules) -> Self {
         let evaluation = Evaluation::of(snapshot(facts, vec![]), rules);
-        let roles = evaluation.roles.iter().map(|role| {
-            let wanted = role.decision.wanted;
-            Assignment {
-                role: role.rule.role.clone(),
-                wanted,
-                has_role: wanted,
-                adopted: true,
-                since: facts.now,
-                below_since: None,
-                suppressed: false,
-                fresh: true,
-            }
+        let roles = evaluation.roles.iter().map(|role| RoleState {
+            wanted: role.decision.wanted,
+            has_role: role.decision.wanted,
+            since: facts.now,
+            below_since: None,
+            is_changed: false,
         });
         let between = rules.as_slice().iter().filter(|rule| {
             let plays = measured(rule, &facts);
@@ -75,7 +96,6 @@ impl Crossed {
         Self {
             user: User::default(),
             roles: roles.collect(),
-            changed: vec![0; rules.as_slice().len()],
             again_at: None,
             began_between: between.count() as u64,
         }
@@ -93,7 +113,7 @@ impl Crossed {
     pub(super) fn settle(
         &mut self,
         facts: Facts,
-        rules: &Rules,
+        rules: &'r Rules,
         changed: &mut dyn FnMut(OffsetDateTime, RoleChange),
     ) {
         while let Some(at) = self.again_at.filter(|at| *at <= facts.now) {
@@ -105,17 +125,14 @@ impl Crossed {
     pub(super) fn decide(
         &mut self,
         facts: Facts,
-        rules: &Rules,
-        event_id: Option<&str>,
+        rules: &'r Rules,
+        event_id: Option<&Arc<str>>,
         changed: &mut dyn FnMut(OffsetDateTime, RoleChange),
     ) {
-        let evaluation = Evaluation::of(snapshot(facts, self.roles.clone()), rules);
-        for ((role, known), times) in evaluation
-            .roles
-            .iter()
-            .zip(&mut self.roles)
-            .zip(&mut self.changed)
-        {
+        let assignments = self.roles.iter().zip(rules.as_slice());
+        let assignments = assignments.map(|(known, rule)| known.assignment(rule)).collect();
+        let evaluation = Evaluation::of(snapshot(facts, assignments), rules);
+        for (role, known) in evaluation.roles.iter().zip(&mut self.roles) {
             known.below_since = role.decision.below_since;
             known.wanted = role.decision.wanted;
             let Some(change) = role.pending_change() else {
@@ -124,14 +141,14 @@ impl Crossed {
             let granted = change == RoleChange::Granted;
             (known.has_role, known.since) = (granted, facts.now);
             self.user.changed += 1;
-            self.user.flaps += u64::from(*times > 0);
-            *times += 1;
+            self.user.flaps += u64::from(known.is_changed);
+            known.is_changed = true;
             if self.user.changes.len() < KEPT {
                 let change = Change {
                     at: facts.now,
-                    role: known.role.clone(),
+                    role: &role.rule.role,
                     granted,
-                    event_id: event_id.map(str::to_owned),
+                    event_id: event_id.cloned(),
                 };
                 push(&mut self.user.changes, change);
             }

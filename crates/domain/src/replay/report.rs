@@ -2,6 +2,8 @@
 //!
 //! Owns its values. Must never hold more of one user than a bounded number of rows.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -9,9 +11,9 @@ use crate::rule::Measure;
 
 /// The result of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Report {
+pub struct Report<'r> {
     /// Users who crossed a threshold, in the order of their first crossing.
-    pub users: Vec<User>,
+    pub users: Vec<User<'r>>,
     /// Crossings upwards of all users.
     pub up: u64,
     /// Crossings downwards of all users.
@@ -30,13 +32,13 @@ pub struct Report {
 
 /// A user who crossed a threshold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct User {
+pub struct User<'r> {
     /// Auth0 user id; the primary of a person with linked accounts.
     pub user_id: String,
     /// The first crossings.
     pub crossings: Vec<Crossing>,
     /// The first changes of roles.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Change<'r>>,
     /// All crossings.
     pub crossed: u64,
     /// All changes of roles.
@@ -53,8 +55,8 @@ pub struct Crossing {
     /// When the stream stored the event.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// The publisher's id of the event.
-    pub event_id: String,
+    /// The publisher's id of the event; shared with the changes that it caused.
+    pub event_id: Arc<str>,
     /// Its sequence in the stream.
     pub stream_seq: u64,
     /// The measured count.
@@ -67,16 +69,16 @@ pub struct Crossing {
 
 /// A role that the rules would have granted or revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct Change<'r> {
     /// When the rules would have decided it.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
     /// The role.
-    pub role: String,
+    pub role: &'r str,
     /// Granted; else revoked.
     pub granted: bool,
     /// The event that caused it; none where `grace` or `min_hold` ended.
-    pub event_id: Option<String>,
+    pub event_id: Option<Arc<str>>,
 }
 
 /// The hour with the most changes.

@@ -1,9 +1,10 @@
 //! The replay: events in order, from the playlists before the first of them.
 //!
-//! Owns the counts of each person. Must never change a playlist in another way than the fold does: [`Playlist::follow`] is its
-//! code.
+//! Owns the counts of each person. Must never change a playlist in another way than the fold does:
+//! [`Playlist::take`](crate::tally::Playlist::take) is its code.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -11,18 +12,17 @@ use super::history::{Kept, Known, Starts};
 use super::person::{Crossed, Person};
 use super::report::{Busiest, Crossing, Report, Unknown, User};
 use crate::date::of_unix_ns;
-use crate::event::{Event, EventKind};
 use crate::ids::UserId;
 use crate::plan::RoleChange;
 use crate::rule::{Measure, Rules};
 use crate::snapshot::Facts;
-use crate::tally::Playlist;
+use crate::tally::Step;
 
 /// Seconds of an hour.
 const HOUR_S: i64 = 3_600;
 
 /// The place of an event in the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Its sequence.
     pub seq: u64,
@@ -37,11 +37,10 @@ pub struct Replay<'r> {
     start: OffsetDateTime,
     /// Primaries of linked ids, as they are now.
     links: HashMap<String, String>,
-    ids: HashMap<Box<str>, usize>,
     playlists: Vec<Kept>,
     by_id: HashMap<Box<str>, usize>,
-    persons: Vec<Person>,
-    report: Report,
+    persons: Vec<Person<'r>>,
+    report: Report<'r>,
     /// Changes in each hour.
     hours: BTreeMap<i64, u64>,
     /// Counts below 0 were set to 0 since the first event.
@@ -57,7 +56,6 @@ impl<'r> Replay<'r> {
     #[must_use]
     pub fn new(rules: &'r Rules, starts: Starts, links: HashMap<String, String>, start_ns: i64) -> Self {
         let Starts {
-            ids,
             playlists,
             owner_assumed,
         } = starts;
@@ -75,7 +73,6 @@ impl<'r> Replay<'r> {
             rules,
             start: of_unix_ns(start_ns),
             links,
-            ids,
             playlists,
             by_id: HashMap::new(),
             persons: Vec::new(),
@@ -106,11 +103,9 @@ impl<'r> Replay<'r> {
         self.forgiven = true;
     }
 
-    /// Marks the owners of a playlist as uncertain: one of its retractions may repeat one from before the first event.
-    pub fn doubt(&mut self, playlist: &str) {
-        let Some(at) = self.ids.get(playlist).copied() else {
-            return;
-        };
+    /// Marks the owners of the playlist with this number as uncertain: one of its retractions may repeat one from before the first
+    /// event.
+    pub fn doubt(&mut self, at: usize) {
         if self.doubtful.insert(at) {
             self.report.unknown.maybe_repeated += 1;
         }
@@ -135,23 +130,13 @@ impl<'r> Replay<'r> {
         person.uncertain |= known != Known::Yes;
     }
 
-    /// Takes the next event. A retraction that repeats another one must be voided before.
-    pub fn take(&mut self, event: &Event<'_>, place: Place) {
-        let id = event.playlist.as_str();
-        let at = self.ids.get(id).copied().unwrap_or_else(|| {
-            self.ids.insert(id.into(), self.playlists.len());
-            self.playlists.push(Kept {
-                playlist: Playlist::default(),
-                known: Known::Yes,
-                person: None,
-            });
-            self.playlists.len() - 1
-        });
+    /// Takes the next event, a change of the playlist with this number. A retraction that repeats another one must be left out.
+    pub fn take(&mut self, at: usize, step: &Step<'_>, (event_id, place): (&str, Place)) {
         let kept = &mut self.playlists[at];
         let (before, owner_before) = (kept.counted(), kept.person);
-        kept.playlist.follow(&event.kind);
+        kept.playlist.take(step);
         kept.playlist.name = None;
-        let is_count = matches!(event.kind, EventKind::Play | EventKind::Retraction { .. });
+        let is_count = matches!(step, Step::Add(_));
         if self.forgiven && is_count && !kept.playlist.deleted && kept.playlist.plays <= 0 {
             self.maybe_forgiven.insert(at);
             if let Some(person) = kept.person {
@@ -161,8 +146,8 @@ impl<'r> Replay<'r> {
         if kept.playlist.deleted && kept.known == Known::AfterDeletion {
             kept.known = Known::Yes;
         }
-        let event_and_place = (event.id.as_str(), place);
-        let EventKind::Saved { owner, .. } = &event.kind else {
+        let event_and_place = (event_id, place);
+        let Step::Save { owner, .. } = *step else {
             let after = kept.counted();
             if let Some(person) = owner_before.filter(|_| before != after) {
                 self.counted(person, before, after, event_and_place);
@@ -188,7 +173,7 @@ impl<'r> Replay<'r> {
 
     /// Ends the replay at `end_ns`, Unix nanoseconds.
     #[must_use]
-    pub fn end(mut self, end_ns: i64) -> Report {
+    pub fn end(mut self, end_ns: i64) -> Report<'r> {
         let now = of_unix_ns(end_ns);
         let mut crossed = 0;
         for person in 0..self.persons.len() {
@@ -218,7 +203,7 @@ impl<'r> Replay<'r> {
                 });
             }
         }
-        let first = |user: &User| user.crossings.first().map(|crossing| crossing.stream_seq);
+        let first = |user: &User<'_>| user.crossings.first().map(|crossing| crossing.stream_seq);
         report
             .users
             .sort_by(|a, b| first(a).cmp(&first(b)).then_with(|| a.user_id.cmp(&b.user_id)));
@@ -274,10 +259,11 @@ impl<'r> Replay<'r> {
         }
         let now = of_unix_ns(place.stored_ns);
         let (old, new) = (Facts { best, total, now }, person.facts(now));
+        let event_id: Arc<str> = event_id.into();
         let crossings = measured.map(|(of, old, plays)| {
             crosses((of, old, plays)).then(|| Crossing {
                 at: now,
-                event_id: event_id.to_owned(),
+                event_id: Arc::clone(&event_id),
                 stream_seq: place.seq,
                 of,
                 plays,
@@ -294,7 +280,7 @@ impl<'r> Replay<'r> {
                 .into_iter()
                 .flatten()
                 .for_each(|crossing| one.crossed(crossing));
-            one.decide(new, rules, Some(event_id), changed);
+            one.decide(new, rules, Some(&event_id), changed);
         });
     }
 
@@ -303,7 +289,7 @@ impl<'r> Replay<'r> {
         &mut self,
         person: usize,
         before: Facts,
-        f: impl FnOnce(&mut Crossed, &Rules, &mut dyn FnMut(OffsetDateTime, RoleChange)),
+        f: impl FnOnce(&mut Crossed<'r>, &'r Rules, &mut dyn FnMut(OffsetDateTime, RoleChange)),
     ) {
         let (rules, start) = (self.rules, self.start);
         let one = self.persons[person]

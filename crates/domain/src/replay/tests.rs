@@ -10,7 +10,7 @@ use crate::date::of_unix_ns;
 use crate::event::{Event, EventKind};
 use crate::ids::{Token, UserId};
 use crate::rule::{Measure, Rules, Versioned};
-use crate::tally::Playlist;
+use crate::tally::{Playlist, Step};
 
 fn event(number: usize, playlist: &str, kind: EventKind<'static>) -> Event<'static> {
     Event {
@@ -59,8 +59,48 @@ fn folded(events: &[Event<'static>]) -> HashMap<String, (Playlist, Option<i64>)>
     all
 }
 
+/// The playlists of the tests, numbered as [`number`] says.
+const PLAYLISTS: [&str; 4] = ["pl", "a", "b", "c"];
+
+fn number(playlist: &str) -> usize {
+    PLAYLISTS.iter().position(|one| *one == playlist).unwrap()
+}
+
+/// A history of these playlists, of which only the folded ones have a state.
+fn history(from_start: bool, folded: HashMap<String, (Playlist, Option<i64>)>) -> History {
+    let mut history = History::new(from_start);
+    let mut folded = folded;
+    for id in PLAYLISTS {
+        let (now, again) = folded.remove(id).unwrap_or_default();
+        history.know(id.to_owned(), now, again);
+    }
+    history
+}
+
+/// Starts without anything counted.
+fn nothing() -> Starts {
+    history(true, HashMap::new()).into_starts()
+}
+
+/// Sums the event with this number in the stream.
+fn sum(history: &mut History, at: usize, event: &Event<'_>) {
+    let playlist = history.number(event.playlist.as_str());
+    history.sum(playlist, &Step::of(&event.kind).unwrap(), stored_ns(at));
+}
+
+/// Replays the event with this number in the stream.
+fn take(replay: &mut Replay<'_>, at: usize, event: &Event<'_>) {
+    let place = Place {
+        seq: at as u64 + 1,
+        stored_ns: stored_ns(at),
+    };
+    if let Some(step) = Step::of(&event.kind) {
+        replay.take(number(event.playlist.as_str()), &step, (event.id.as_str(), place));
+    }
+}
+
 /// The replay of the events from number `from` on, of which those from `folded_to` on are not folded yet.
-fn replayed(events: &[Event<'static>], from: usize, folded_to: usize, rules: &Rules) -> Report {
+fn replayed<'r>(events: &[Event<'static>], from: usize, folded_to: usize, rules: &'r Rules) -> Report<'r> {
     let mut replay = Replay::new(
         rules,
         starts(events, from, folded_to),
@@ -68,25 +108,15 @@ fn replayed(events: &[Event<'static>], from: usize, folded_to: usize, rules: &Ru
         stored_ns(from) - 1,
     );
     for (number, event) in events.iter().enumerate().skip(from) {
-        let seq = number as u64 + 1;
-        replay.take(
-            event,
-            Place {
-                seq,
-                stored_ns: stored_ns(number),
-            },
-        );
+        take(&mut replay, number, event);
     }
     replay.end(stored_ns(events.len()))
 }
 
 fn starts(events: &[Event<'static>], from: usize, folded_to: usize) -> Starts {
-    let mut history = History::new(false);
-    for (id, (now, again)) in folded(&events[..folded_to]) {
-        history.know(id, now, again);
-    }
+    let mut history = history(false, folded(&events[..folded_to]));
     for (number, event) in events[..folded_to].iter().enumerate().skip(from) {
-        history.sum(event, stored_ns(number));
+        sum(&mut history, number, event);
     }
     history.into_starts()
 }
@@ -120,7 +150,7 @@ fn crossings_have_their_event_and_time_wherever_history_begins() {
         let crossings: Vec<_> = user
             .crossings
             .iter()
-            .map(|one| (one.event_id.as_str(), one.plays, one.up))
+            .map(|one| (&*one.event_id, one.plays, one.up))
             .collect();
         // The fold counts 101 plays, then 100, 99 and 100.
         assert_eq!(
@@ -144,8 +174,9 @@ fn a_role_is_kept_for_the_grace_of_the_rule() {
     events.pop();
     // The second retraction falls below; five seconds later the grace ends, after the last event.
     let grace = "[[rule]]\nrole = \"r\"\ngrant_at = 100\nrevoke_below = 100\ngrace = \"5s\"";
-    events.extend((104..115).map(|number| event(number, "other", EventKind::Play)));
-    let report = replayed(&events, 50, events.len(), &rules(grace));
+    events.extend((104..115).map(|number| event(number, "b", EventKind::Play)));
+    let rules = rules(grace);
+    let report = replayed(&events, 50, events.len(), &rules);
     let changes: Vec<_> = report.users[0]
         .changes
         .iter()
@@ -167,24 +198,20 @@ fn the_count_before_a_deletion_is_not_known() {
         .enumerate()
         .map(|(n, kind)| event(n, "pl", kind))
         .collect();
-    let report = replayed(&events, 80, events.len(), &Rules::default());
+    let rules = Rules::default();
+    let report = replayed(&events, 80, events.len(), &rules);
     assert_eq!(report.unknown.before_deletion, 1);
     let [user] = &report.users[..] else {
         panic!("{report:?}")
     };
-    assert_eq!((user.crossed, user.crossings[0].event_id.as_str()), (1, "e252"));
+    assert_eq!((user.crossed, &*user.crossings[0].event_id), (1, "e252"));
     assert!(user.uncertain);
-    let mut whole = History::new(true);
-    for (id, (now, again)) in folded(&events) {
-        whole.know(id, now, again);
-    }
+    let mut whole = history(true, folded(&events));
     for (number, event) in events.iter().enumerate() {
-        whole.sum(event, stored_ns(number));
+        sum(&mut whole, number, event);
     }
     let starts = whole.into_starts();
-    let [kept] = &starts.playlists[..] else {
-        panic!("{starts:?}")
-    };
+    let kept = &starts.playlists[number("pl")];
     assert_eq!(
         (&kept.playlist, kept.known),
         (&Playlist::default(), history::Known::Yes)
@@ -192,7 +219,7 @@ fn the_count_before_a_deletion_is_not_known() {
 }
 
 /// 97 plays, 100 retractions, the count set to 0, 99 plays: the true counts end at 99.
-fn forgiven(from: usize) -> Report {
+fn forgiven(rules: &Rules, from: usize) -> Report<'_> {
     let mut kinds = vec![saved("ann")];
     kinds.extend(vec![EventKind::Play; 97]);
     kinds.extend(vec![retraction(); 100]);
@@ -202,29 +229,27 @@ fn forgiven(from: usize) -> Report {
         .enumerate()
         .map(|(n, kind)| event(n, "pl", kind))
         .collect();
-    let mut history = History::new(from == 0);
     let now = Playlist {
         plays: 99,
         owner: Some(owner("ann")),
         ..Playlist::default()
     };
-    history.know("pl".to_owned(), now, None);
+    let mut history = history(from == 0, HashMap::from([("pl".to_owned(), (now, None))]));
     let kept = || events.iter().enumerate().skip(from);
-    kept().for_each(|(number, event)| history.sum(event, stored_ns(number)));
-    let rules = Rules::default();
-    let mut replay = Replay::new(&rules, history.into_starts(), HashMap::new(), 0);
+    kept().for_each(|(number, event)| sum(&mut history, number, event));
+    let mut replay = Replay::new(rules, history.into_starts(), HashMap::new(), 0);
     replay.forgiven();
     for (number, event) in kept() {
-        let (seq, stored_ns) = (number as u64 + 1, stored_ns(number));
-        replay.take(event, Place { seq, stored_ns });
+        take(&mut replay, number, event);
     }
     replay.end(stored_ns(events.len()))
 }
 
 #[test]
 fn a_count_that_was_set_to_0_makes_its_owner_uncertain() {
+    let rules = Rules::default();
     for (from, shifted) in [(0, 1), (1, 0)] {
-        let report = forgiven(from);
+        let report = forgiven(&rules, from);
         let [user] = &report.users[..] else {
             panic!("{report:?}")
         };
@@ -232,18 +257,17 @@ fn a_count_that_was_set_to_0_makes_its_owner_uncertain() {
         let unknown = report.unknown;
         assert_eq!((unknown.shifted, unknown.maybe_forgiven), (shifted, 1), "{from}");
     }
-    let report = forgiven(150);
+    let report = forgiven(&rules, 150);
     assert!(report.users.iter().all(|user| user.uncertain), "{report:?}");
 }
 
 #[test]
 fn an_erased_user_is_in_no_sum() {
     let rules = Rules::default();
-    let mut replay = Replay::new(&rules, Starts::default(), HashMap::new(), 0);
+    let mut replay = Replay::new(&rules, nothing(), HashMap::new(), 0);
     replay.leave_out("auth0|ann");
     for (number, event) in ups_and_downs().iter().enumerate() {
-        let (seq, stored_ns) = (number as u64 + 1, stored_ns(number));
-        replay.take(event, Place { seq, stored_ns });
+        take(&mut replay, number, event);
     }
     assert_eq!(replay.end(stored_ns(200)), Report::default());
 }
@@ -253,17 +277,13 @@ fn all_playlists_of_linked_ids_count_together() {
     let total = "[[rule]]\nrole = \"r\"\nof = \"all_playlists\"\ngrant_at = 10\nrevoke_below = 10";
     let rules = rules(total);
     let links = HashMap::from([("auth0|bob".to_owned(), "auth0|ann".to_owned())]);
-    let mut replay = Replay::new(&rules, Starts::default(), links, 0);
+    let mut replay = Replay::new(&rules, nothing(), links, 0);
     let mut kinds = vec![("a", saved("ann")), ("b", saved("bob"))];
     kinds.extend(vec![("a", EventKind::Play); 6]);
     kinds.extend(vec![("b", EventKind::Play); 6]);
     kinds.push(("b", saved("cid")));
     for (number, (playlist, kind)) in kinds.into_iter().enumerate() {
-        let place = Place {
-            seq: number as u64,
-            stored_ns: stored_ns(number),
-        };
-        replay.take(&event(number, playlist, kind), place);
+        take(&mut replay, number, &event(number, playlist, kind));
     }
     let report = replay.end(stored_ns(20));
     let [ann] = &report.users[..] else {
@@ -272,7 +292,7 @@ fn all_playlists_of_linked_ids_count_together() {
     let crossings: Vec<_> = ann
         .crossings
         .iter()
-        .map(|one| (one.event_id.as_str(), one.plays))
+        .map(|one| (&*one.event_id, one.plays))
         .collect();
     assert_eq!(
         (ann.user_id.as_str(), crossings),
@@ -302,7 +322,7 @@ proptest! {
         let rules = rules(
             "[[rule]]\nrole = \"a\"\ngrant_at = 3\nrevoke_below = 2\n[[rule]]\nrole = \"b\"\nof = \"all_playlists\"\ngrant_at = 5\nrevoke_below = 4",
         );
-        let mut replay = Replay::new(&rules, Starts::default(), HashMap::new(), 0);
+        let mut replay = Replay::new(&rules, nothing(), HashMap::new(), 0);
         let (mut playlists, mut expected) = (HashMap::<String, Playlist>::new(), Vec::new());
         for (number, (playlist, of)) in kinds.iter().enumerate() {
             let kind = match of {
@@ -320,11 +340,11 @@ proptest! {
                 for (which, of) in [Measure::BestPlaylist, Measure::AllPlaylists].into_iter().enumerate() {
                     let (before, after) = (before[at][which], after[at][which]);
                     if rules.thresholds_reached(of, before) != rules.thresholds_reached(of, after) {
-                        expected.push((number as u64, format!("auth0|{name}"), of, after, after > before));
+                        expected.push((number as u64 + 1, format!("auth0|{name}"), of, after, after > before));
                     }
                 }
             }
-            replay.take(&event, Place { seq: number as u64, stored_ns: stored_ns(number) });
+            take(&mut replay, number, &event);
         }
         let report = replay.end(stored_ns(kinds.len()));
         let mut found: Vec<_> = report.users.iter()
@@ -357,10 +377,9 @@ proptest! {
         let from = from.index(folded_to + 1);
         let truth = folded(&events[..from]);
         let starts = starts(&events, from, folded_to);
-        for (id, index) in &starts.ids {
-            let kept = &starts.playlists[*index];
+        for (id, kept) in PLAYLISTS.iter().zip(&starts.playlists) {
             if kept.known == history::Known::Yes {
-                let truth = truth.get(&**id).map(|(playlist, _)| playlist.clone()).unwrap_or_default();
+                let truth = truth.get(*id).map(|(playlist, _)| playlist.clone()).unwrap_or_default();
                 prop_assert_eq!((kept.playlist.plays, kept.playlist.deleted), (truth.plays, truth.deleted), "{}", id);
             }
         }

@@ -56,12 +56,13 @@ impl Playlist {
 
     /// Takes one event, as a batch of it alone would. A retraction that repeats another one must be voided before.
     pub fn follow(&mut self, kind: &EventKind<'_>) {
-        if let Some(step) = step(kind) {
+        if let Some(step) = Step::of(kind) {
             self.take(&step);
         }
     }
 
-    fn take(&mut self, step: &Step<'_>) {
+    /// Takes one change.
+    pub fn take(&mut self, step: &Step<'_>) {
         match *step {
             Step::Add(delta) if !self.deleted => self.plays += delta,
             Step::Add(_) => {}
@@ -98,6 +99,22 @@ pub enum Step<'e> {
         /// Deletes only a playlist of this user; without a user, a playlist of any owner.
         owner: Option<&'e UserId<'e>>,
     },
+}
+
+impl<'e> Step<'e> {
+    /// The change that an event makes to its playlist, if any.
+    #[must_use]
+    pub fn of(kind: &'e EventKind<'_>) -> Option<Self> {
+        match kind {
+            EventKind::Play => Some(Self::Add(1)),
+            EventKind::Retraction { .. } => Some(Self::Add(-1)),
+            EventKind::Saved { owner, name } => Some(Self::Save { owner, name }),
+            EventKind::Deleted { owner } => Some(Self::Delete {
+                owner: owner.as_ref(),
+            }),
+            EventKind::Duplicate => None,
+        }
+    }
 }
 
 /// The changes of a batch. Each playlist is in one of the two lists. Both are in order of playlist id, so that two
@@ -153,7 +170,7 @@ pub fn tally<'e>(events: &'e [Event<'_>]) -> Tally<'e> {
     for of_one in order::by_playlist(events).chunk_by(order::same_playlist) {
         let [(_, first), ..] = of_one else { continue };
         let playlist = first.playlist.as_str();
-        let steps = || of_one.iter().filter_map(|(_, event)| step(&event.kind));
+        let steps = || of_one.iter().filter_map(|(_, event)| Step::of(&event.kind));
         let only_adds = steps().try_fold(0, |sum, step| match step {
             Step::Add(delta) => Some(sum + delta),
             Step::Save { .. } | Step::Delete { .. } => None,
@@ -207,7 +224,9 @@ pub fn last_crossing(
         .enumerate()
         .filter(|(_, event)| event.playlist.as_str() == playlist)
     {
-        let Some(step) = step(&event.kind) else { continue };
+        let Some(step) = Step::of(&event.kind) else {
+            continue;
+        };
         now.take(&step);
         let band_after = band(&now);
         if band_after != band_now {
@@ -236,7 +255,7 @@ pub fn last_total_crossing(
     let (mut total, mut times, mut last) = (total_before, 0, None);
     for (index, event) in events.iter().enumerate() {
         let id = event.playlist.as_str();
-        let (Some(step), Some(known)) = (step(&event.kind), before.get(id)) else {
+        let (Some(step), Some(known)) = (Step::of(&event.kind), before.get(id)) else {
             continue;
         };
         let playlist = now.entry(id).or_insert_with(|| (*known).clone());
@@ -255,17 +274,4 @@ pub fn last_total_crossing(
         }
     }
     last.filter(|_| band(total) != band(total_before))
-}
-
-/// The change that an event makes to its playlist, if any.
-fn step<'e>(kind: &'e EventKind<'_>) -> Option<Step<'e>> {
-    match kind {
-        EventKind::Play => Some(Step::Add(1)),
-        EventKind::Retraction { .. } => Some(Step::Add(-1)),
-        EventKind::Saved { owner, name } => Some(Step::Save { owner, name }),
-        EventKind::Deleted { owner } => Some(Step::Delete {
-            owner: owner.as_ref(),
-        }),
-        EventKind::Duplicate => None,
-    }
 }

@@ -1,6 +1,7 @@
 //! Bad input, and servers that do not respond.
 
 use super::proposed;
+use crate::world::events::plays;
 use crate::world::rules::RulesFile;
 use crate::world::{World, text};
 
@@ -51,4 +52,20 @@ async fn without_a_server_the_reason_is_named() {
         assert_eq!(output.status.code(), Some(1));
     }
     assert!(world.unread(&arguments).await, "a closed pipe");
+}
+
+#[tokio::test]
+async fn a_temporary_file_that_fails_is_named_with_the_way_out() {
+    let world = World::builder().workers(0).start().await;
+    world.publish(&plays("a", "pl_1", 0..2)).await;
+    let file = proposed(10, 10);
+    let path = file.path().display().to_string();
+    let arguments = ["simulate", "--rules", &path];
+    let output = world.command_with(&arguments, &[("TMPDIR", "/missing")]).await;
+    let said = text(&output);
+    assert!(
+        said.contains("the temporary file in /missing failed") && said.contains("set TMPDIR"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(1));
 }

@@ -5,6 +5,7 @@
 use super::playlists::partitions;
 use super::{Store, StoreError, Tx, acts, bases, cursors};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::plural::noun;
 
 /// Playlists handled in one transaction.
 const BATCH: i64 = 10_000;
@@ -80,5 +81,8 @@ impl Store {
 }
 
 fn outcome(forgiven: u64) -> String {
-    format!("{forgiven} playlists were below 0")
+    format!(
+        "{forgiven} {} below 0",
+        noun(forgiven, "playlist was", "playlists were")
+    )
 }

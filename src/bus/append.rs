@@ -26,8 +26,8 @@ pub struct End {
 pub enum Appended {
     /// The message was stored, with this sequence.
     At(u64),
-    /// The stream already held a message with its id.
-    Duplicate,
+    /// The stream stored a message with its id before, with this sequence. It may have lost that one since.
+    Duplicate(u64),
 }
 
 /// Bytes kept free in a stream that is appended to. nats-server 2.9.10 drops the oldest message of a full stream instead of
@@ -97,7 +97,7 @@ impl Bus {
             .await
             .map_err(PublishError)?;
         Ok(if ack.duplicate {
-            Appended::Duplicate
+            Appended::Duplicate(ack.sequence)
         } else {
             Appended::At(ack.sequence)
         })

@@ -13,6 +13,7 @@ use crate::flow::fold::promoted;
 use crate::store::{Channel, Cursor, Loss, Store};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::date;
+use rolekeeper_domain::plural::noun;
 
 /// Accepts the mirror: the fold continues directly after its cursor and drops duplicates for one duplicate window.
 pub(super) async fn run(
@@ -52,8 +53,9 @@ pub(super) async fn run(
     let next = cursor.last_seq.unsigned_abs() + 1;
     let waiting = bus.waiting(stream, From::Seq(next)).await?;
     say!(
-        "accepted: nothing is lost; the fold goes on at {next}, {} messages wait; duplicates are dropped until {}",
+        "accepted: nothing is lost; the fold goes on at {next}, {} {}; duplicates are dropped until {}",
         waiting.count,
+        noun(waiting.count, "message waits", "messages wait"),
         date::of_unix_ns(until_ns)
     );
     Ok(())

@@ -13,6 +13,7 @@ use crate::app;
 use crate::bus::{Bus, From, STREAMS, Stored, Waiting};
 use crate::config::{ActArgs, BusArgs, DatabaseArgs, check_parts};
 use crate::store::{Channel, Cursor, Loss};
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::stream_loss::{self, LossKind, Unfolded};
 
 /// Header that JetStream adds to messages that it copied from another stream.
@@ -82,7 +83,8 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
     say!("{}", report(&unfolded, &waiting, given_up));
     if given_up > 0 && !yes {
         bail!(
-            "nothing was done: add --yes to give up {given_up} messages permanently, or choose another --from"
+            "nothing was done: add --yes to give up {given_up} {} permanently, or choose another --from",
+            noun(given_up, "message", "messages")
         );
     }
     let act = act.act(
@@ -104,8 +106,9 @@ pub(super) async fn run(args: AcceptArgs) -> Result<()> {
         );
     }
     say!(
-        "accepted: the fold goes on at {next}, {} messages wait; held revokes are decided again",
-        waiting.count
+        "accepted: the fold goes on at {next}, {} {}; held revokes are decided again",
+        waiting.count,
+        noun(waiting.count, "message waits", "messages wait")
     );
     Ok(())
 }
@@ -157,7 +160,9 @@ fn report(unfolded: &Waiting, waiting: &Waiting, given_up: u64) -> String {
         _ => format!("; {twice} of them were folded before and count again"),
     };
     format!(
-        "{given_up} stored messages are given up; {} wait{first}{twice}",
-        waiting.count
+        "{given_up} {} given up; {} {}{first}{twice}",
+        noun(given_up, "stored message is", "stored messages are"),
+        waiting.count,
+        noun(waiting.count, "waits", "wait")
     )
 }

@@ -12,6 +12,7 @@ use crate::config::{ActArgs, DatabaseArgs};
 use crate::store::Store;
 use rolekeeper_domain::byte_order_mark::without_mark;
 use rolekeeper_domain::ids::UserId;
+use rolekeeper_domain::plural::noun;
 
 /// Most user ids from the command line that the recorded act lists.
 const NAMED_AT_MOST: usize = 100;
@@ -74,7 +75,8 @@ pub(super) async fn run(args: AdoptArgs) -> Result<()> {
     }
     let adopted = store.adopt(&role, named, &act).await?;
     say!(
-        "{adopted} users adopted for {role}; each is reconciled next, and loses the role if the rules require it"
+        "{adopted} {} adopted for {role}; each is reconciled next, and loses the role if the rules require it",
+        noun(adopted, "user", "users")
     );
     Ok(())
 }

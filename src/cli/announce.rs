@@ -12,6 +12,7 @@ use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use rolekeeper_domain::date;
+use rolekeeper_domain::plural::noun;
 
 /// Sends announced role changes again, for a stream `ROLE_CHANGES` that lost them. Changes that the stream still holds
 /// are sent a second time, under the same message ids.
@@ -35,6 +36,7 @@ pub(super) async fn run(args: AnnounceArgs) -> Result<()> {
     let database = args.database.checked()?;
     let act = args.act.act("announce", json!({"from": args.from}));
     let changes = app::connect(&database).await?.announce_again(from, &act).await?;
-    say!("{changes} changes are queued to be announced again, in their order");
+    let are = noun(changes, "change is", "changes are");
+    say!("{changes} {are} queued to be announced again, in their order");
     Ok(())
 }

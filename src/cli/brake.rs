@@ -14,6 +14,7 @@ use crate::flow::brakes::brakes;
 use crate::store::{BrakeEngaged, Store, Way};
 use rolekeeper_domain::explanation::moment;
 use rolekeeper_domain::plan::RoleChange;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::view::brakes::{Brake, Brakes, Drain, Kind};
 
 /// Shows the held changes; with a subcommand, releases or drops them, or engages a brake.
@@ -148,10 +149,12 @@ async fn engage(store: &Store, changes: Engaged, act: &ActArgs) -> Result<()> {
         BrakeEngaged::Stays(stopped) => {
             let (command, past) = stopped.words();
             say!(
-                "{what}: engaged already, and stays so: the {command} by {}, begun at {}, is stopped; {} users {past} before stay so",
+                "{what}: engaged already, and stays so: the {command} by {}, begun at {}, is stopped; {} {} {past} before {} so",
                 stopped.by,
                 moment(stopped.began_at),
-                stopped.users
+                stopped.users,
+                noun(stopped.users, "user", "users"),
+                noun(stopped.users, "stays", "stay")
             );
         }
     }
@@ -172,11 +175,12 @@ fn shown(brakes: &Brakes) {
 /// Prints how many users wait for an attempt, and how long that takes.
 fn print_drain(drain: &Drain) {
     let users = drain.waiting;
+    let waits = noun(users, "user waits", "users wait");
     match drain.remaining_s {
         _ if users == 0 => {}
-        None => say!("{users} users wait for an attempt, and no attempt ended in the last minute"),
+        None => say!("{users} {waits} for an attempt, and no attempt ended in the last minute"),
         Some(remaining) => say!(
-            "{users} users wait for an attempt, {:.0} a minute are done, {} min remain at this rate",
+            "{users} {waits} for an attempt, {:.0} a minute are done, {} min remain at this rate",
             drain.ended_per_min,
             remaining.div_ceil(60)
         ),
@@ -205,11 +209,12 @@ fn print(brake: &Brake) {
     if let Some(under_way) = &brake.under_way {
         let (command, past) = under_way.words();
         say!(
-            "  a {command} by {} has begun at {}: {} users {past} so far, the last at {}. If that command has ended, it was \
+            "  a {command} by {} has begun at {}: {} {} {past} so far, the last at {}. If that command has ended, it was \
              interrupted: rolekeeper brake {command} {what} continues it",
             under_way.by,
             moment(under_way.began_at),
             under_way.users,
+            noun(under_way.users, "user", "users"),
             moment(under_way.moved_at)
         );
     }

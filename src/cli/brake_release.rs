@@ -13,6 +13,7 @@ use crate::flow::brakes::held_kind;
 use crate::store::{HeldKind, Release, Step, Store, Way};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::plan::RoleChange;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::view::brakes::Kind;
 
 /// Time between two lines about the progress.
@@ -26,7 +27,8 @@ pub(super) async fn run(store: &Store, kind: Kind, way: Way, act: &Act) -> Resul
     };
     if release.users > 0 {
         let (past, before) = (way.past(), release.users);
-        remark!("{what}: {before} users were {past} by a command that was interrupted; this one continues");
+        let were = noun(before, "user was", "users were");
+        remark!("{what}: {before} {were} {past} by a command that was interrupted; this one continues");
     }
     let (mut interrupt, mut reported) = (Interrupt::catch()?, Instant::now());
     loop {
@@ -43,7 +45,8 @@ pub(super) async fn run(store: &Store, kind: Kind, way: Way, act: &Act) -> Resul
             bail!("{}", so_far(&release, what));
         }
         if reported.elapsed() >= REPORT_EVERY {
-            remark!("{what}: {} users {} so far", release.users, way.past());
+            let users = noun(release.users, "user", "users");
+            remark!("{what}: {} {users} {} so far", release.users, way.past());
             reported = Instant::now();
         }
     }
@@ -59,11 +62,13 @@ pub(super) async fn run(store: &Store, kind: Kind, way: Way, act: &Act) -> Resul
 fn so_far(release: &Release, what: &str) -> String {
     let (users, past) = (release.users, release.way.past());
     if release.brake_has_ended() {
-        return format!("{what}: interrupted, but {users} users are {past} and the brake is released");
+        let are = noun(users, "user is", "users are");
+        return format!("{what}: interrupted, but {users} {are} {past} and the brake is released");
     }
     let again = release.way.command();
+    let were = noun(users, "user was", "users were");
     format!(
-        "{what}: interrupted after {users} users were {past}. The brake is still engaged and holds the others. To continue: \
+        "{what}: interrupted after {users} {were} {past}. The brake is still engaged and holds the others. To continue: \
          rolekeeper {again} {what}"
     )
 }
@@ -75,7 +80,7 @@ fn done(kind: Kind, release: &Release) -> String {
         Way::Release => kind.released(),
         Way::Drop => kind.dropped().unwrap_or_default(),
     };
-    format!("{users} users {past}: {left}")
+    format!("{users} {} {past}: {left}", noun(users, "user", "users"))
 }
 
 /// Returns the text about users who wait for an attempt and were not held: their changes count from now on.
@@ -91,8 +96,10 @@ async fn not_held(store: &Store, change: RoleChange) -> Result<String> {
         _ => "alone they are not held again".to_owned(),
     };
     Ok(format!(
-        "; {waiting} waiting users were not held: their changes count again, and are held above the limit. It is {limit} users \
+        "; {waiting} {} not held: these changes count again, and are held above the limit. It is {limit} {} \
          inside {} s, so {held_again}. To allow more changes at once: rolekeeper limits set",
+        noun(waiting, "waiting user was", "waiting users were"),
+        noun(limit, "user", "users"),
         limits.window.as_secs()
     ))
 }

@@ -15,6 +15,7 @@ use crate::app;
 use crate::config::{ActArgs, DiscoveryArgs};
 use crate::flow::discovery::Mode;
 use crate::store::discovery::{DiscoveredRole, Discovery};
+use rolekeeper_domain::plural::noun;
 
 /// Duration of a run beyond which its result says when it was.
 const LONG: time::Duration = time::Duration::hours(1);
@@ -58,8 +59,13 @@ fn shown(run: &Discovery) -> String {
     if run.unreadable > 0 {
         let _ = writeln!(
             text,
-            "{} entries of Auth0's result could not be read as users; they are not counted",
-            run.unreadable
+            "{} {} not counted",
+            run.unreadable,
+            noun(
+                run.unreadable,
+                "entry of Auth0's result could not be read as a user; it is",
+                "entries of Auth0's result could not be read as users; they are"
+            )
         );
     }
     if let Some(done_at) = run.done_at.filter(|done_at| *done_at - run.began_at > LONG) {
@@ -88,10 +94,11 @@ fn shown_time(at: OffsetDateTime) -> String {
 fn of_role(role: &DiscoveredRole) -> String {
     let found = &role.found;
     let mut text = format!(
-        "{}: {} users hold the role at Auth0\n  {} ours: rolekeeper may revoke it\n  {} unadopted: {} would hold it by the rules, {} \
+        "{}: {} {} the role at Auth0\n  {} ours: rolekeeper may revoke it\n  {} unadopted: {} would hold it by the rules, {} \
          would not\n",
         role.role,
         found.all(),
+        noun(found.all(), "user holds", "users hold"),
         found.ours,
         found.unadopted(),
         found.earned,

@@ -18,6 +18,7 @@ use crate::flow::presence::Presence;
 use crate::store::Store;
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::erasure::ErasureKey;
+use rolekeeper_domain::plural::noun;
 
 /// Removes all stored data about the user and all other ids of the same person, and drops later events and records that name
 /// them. It cannot be undone. Delete the user at Auth0 first: while Auth0 knows the user, nothing is erased.
@@ -96,11 +97,12 @@ impl Eraser {
         let users = [user.to_owned()];
         for person in self.store.erase(&users, &self.key, &self.act, false).await? {
             say!(
-                "{}: erased{}; {} rows removed or made anonymous. Later events and records that name the user are dropped. \
+                "{}: erased{}; {} {} removed or made anonymous. Later events and records that name the user are dropped. \
                  Messages in the streams stay until their retention ends.",
                 person.ids.join(", "),
                 if person.before { " again" } else { "" },
-                person.rows
+                person.rows,
+                noun(person.rows, "row", "rows")
             );
             if person.rows == 0 && !person.before {
                 say!(

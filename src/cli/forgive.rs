@@ -9,6 +9,7 @@ use serde_json::json;
 use super::output::say;
 use crate::app;
 use crate::config::{DatabaseArgs, ReasonedArgs};
+use rolekeeper_domain::plural::noun;
 
 /// Sets counts below 0 to 0, so that the next play counts. A retraction whose play has not arrived yet is forgiven too, and
 /// that play will count.
@@ -40,6 +41,11 @@ pub(super) async fn run(args: ForgiveArgs) -> Result<()> {
     let named = (!all).then_some(playlists.as_slice());
     let act = act.act("forgive", json!({"all": all, "playlists": playlists}));
     let forgiven = store.forgive(named, &act).await?;
-    say!("{forgiven} playlists were below 0 and are at 0 now");
+    let were = noun(
+        forgiven,
+        "playlist was below 0 and is",
+        "playlists were below 0 and are",
+    );
+    say!("{forgiven} {were} at 0 now");
     Ok(())
 }

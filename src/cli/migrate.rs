@@ -12,6 +12,7 @@ use super::output::say;
 use crate::app;
 use crate::bus::{APP_EVENTS, AUTH0_LOGS, Bus, Limits, ROLE_CHANGES, StreamState};
 use crate::config::{MigrateArgs, StreamLimits, StreamsConfig};
+use rolekeeper_domain::plural::noun;
 
 /// Assumed bytes of a stored play, where the stream holds too few for an average.
 const EVENT_BYTES: f64 = 330.0;
@@ -33,7 +34,10 @@ pub(super) async fn run(args: &MigrateArgs) -> Result<()> {
             .by
             .act("migrate", json!({"release": env!("CARGO_PKG_VERSION")}), None);
         store
-            .acted(&act, &format!("{applied} migrations applied"))
+            .acted(
+                &act,
+                &format!("{applied} {} applied", noun(applied, "migration", "migrations")),
+            )
             .await?;
     }
     say!("database: up to date");
@@ -74,8 +78,9 @@ async fn ensure(bus: &Bus, name: &'static str, limits: StreamLimits, streams: &S
     };
     let (state, left) = bus.ensure_stream(name, made, there).await?;
     say!(
-        "stream {name}: {} messages, {:.1} of {} MiB used",
+        "stream {name}: {} {}, {:.1} of {} MiB used",
         state.messages,
+        noun(state.messages, "message", "messages"),
         state.bytes as f64 / f64::from(1 << 20),
         state.max_bytes >> 20
     );

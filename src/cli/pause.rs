@@ -11,6 +11,7 @@ use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, ByArgs, DatabaseArgs};
 use crate::store::Resumed;
+use rolekeeper_domain::plural::noun;
 
 /// Stops reads and writes of users at Auth0, on all workers and across restarts; counting continues.
 #[derive(Args, Debug)]
@@ -41,8 +42,9 @@ pub(super) async fn pause(args: PauseArgs) -> Result<()> {
     match store.pause(reason.as_deref(), &act).await? {
         Some(0) => say!("paused: nothing is written until `rolekeeper resume`; counting continues"),
         Some(in_hand) => say!(
-            "paused: {in_hand} users are in flight and are finished, then nothing is written until `rolekeeper resume`; \
-             counting continues"
+            "paused: {in_hand} {} finished, then nothing is written until `rolekeeper resume`; \
+             counting continues",
+            noun(in_hand, "user is in flight and is", "users are in flight and are")
         ),
         None => say!("already paused"),
     }
@@ -56,8 +58,9 @@ pub(super) async fn resume(args: ResumeArgs) -> Result<()> {
         Resumed::Yes => say!("resumed"),
         Resumed::NotPaused => bail!("not paused, nothing to resume"),
         Resumed::Forgotten(unknown) => bail!(
-            "nothing was done: {unknown} role changes were announced that this database does not know, so it was restored from a \
-             backup or is another database. Check that it is the right one, then repeat with --why TEXT"
+            "nothing was done: {unknown} {} announced that this database does not know, so it was restored from a \
+             backup or is another database. Check that it is the right one, then repeat with --why TEXT",
+            noun(unknown, "role change was", "role changes were")
         ),
         Resumed::NeedsReason => bail!(
             "still paused: another program wrote roles under our own client id (`rolekeeper acts` names the record). Find the \

@@ -20,6 +20,7 @@ use crate::app;
 use crate::config::BusArgs;
 use crate::flow::line_file::{Bad, Kept, Source};
 use crate::flow::publish_lines::{Checked, End, PublishLines, Sent, check, sent_again_within};
+use rolekeeper_domain::plural::noun;
 
 /// Exit code when some lines were not sent.
 const SOME_NOT_SENT: u8 = 2;
@@ -120,7 +121,9 @@ async fn all_checked(kept: Kept, from: u64, stop: &CancellationToken) -> Result<
     }
     if bad > 0 {
         bail!(
-            "{bad} bad lines, {good} good ones: nothing was sent. Correct the lines, or add --skip-bad to send the good ones"
+            "{bad} bad {}, {good} good {}: nothing was sent. Correct the bad lines, or add --skip-bad to send the good ones",
+            noun(bad, "line", "lines"),
+            noun(good, "one", "ones")
         );
     }
     Ok((checked, kept))
@@ -150,7 +153,7 @@ fn ended(sent: &Sent, end: &End, from: u64) -> ExitCode {
 }
 
 fn stored(sent: &Sent) -> String {
-    let mut text = format!("{} lines stored", sent.lines);
+    let mut text = format!("{} {} stored", sent.lines, noun(sent.lines, "line", "lines"));
     if sent.known > 0 {
         let _ = write!(
             text,
@@ -159,7 +162,12 @@ fn stored(sent: &Sent) -> String {
         );
     }
     if sent.bad > 0 {
-        let _ = write!(text, "; {} bad lines left out", sent.bad);
+        let _ = write!(
+            text,
+            "; {} bad {} left out",
+            sent.bad,
+            noun(sent.bad, "line", "lines")
+        );
     }
     text
 }

@@ -19,6 +19,7 @@ use crate::config::{BusArgs, DatabaseArgs, ErasureArgs, ReasonedArgs, check_part
 use crate::flow::rebuild::{Rebuild, Rebuilt};
 use crate::flow::recount::Recounter;
 use rolekeeper_domain::event::PARTITIONS;
+use rolekeeper_domain::plural::noun;
 
 /// Counts each partition again from its base, and corrects the playlists whose stored count, owner or deletion differs, each partition
 /// in one transaction. Their owners are enqueued, so that their roles follow. No attempt begins meanwhile; counting goes on. Where
@@ -92,13 +93,20 @@ fn shown(rebuilt: &Rebuilt) -> String {
         corrected_sums,
         ..
     } = rebuilt;
-    let counted = format!("{playlists} playlists in {partitions} partitions were counted again");
+    let counted = format!(
+        "{playlists} {} in {partitions} {} {} counted again",
+        noun(*playlists, "playlist", "playlists"),
+        noun(*partitions, "partition", "partitions"),
+        noun(*playlists, "was", "were")
+    );
+    let were = noun(*corrected, "was", "were");
     match (corrected, corrected_sums) {
         (0, 0) => format!("{counted}: nothing differed, and nothing was changed"),
-        (corrected, 0) => format!("{counted}: {corrected} were corrected, and their owners enqueued"),
+        (corrected, 0) => format!("{counted}: {corrected} {were} corrected, and the owners enqueued"),
         (corrected, sums) => {
             format!(
-                "{counted}: {corrected} were corrected, and the sums of {sums} users; the users are enqueued"
+                "{counted}: {corrected} {were} corrected, and the sums of {sums} {}; the users are enqueued",
+                noun(*sums, "user", "users")
             )
         }
     }

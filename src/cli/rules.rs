@@ -18,6 +18,7 @@ use crate::store::{InForce, OfferedBy, Store, StoreError};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::explanation::moment;
 use rolekeeper_domain::forbidden::ForbiddenRoles;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::rule::Versioned;
 use rolekeeper_domain::rule::offer::{Verdict, changes};
 
@@ -165,15 +166,17 @@ async fn show(store: &Store) -> Result<()> {
     output::to_stdout(format_args!("{}", in_force.rules.canonical()));
     match store.walked().await? {
         Some(walked) if walked.changed => say!(
-            "\n# users are being compared with a change since {}: {} partitions done, up to {:?} (the last whole round had {})",
+            "\n# users are being compared with a change since {}: {} {} done, up to {:?} (the last whole round had {})",
             moment(walked.requested_at),
             walked.partitions.0,
+            noun(walked.partitions.0, "partition", "partitions"),
             walked.position,
             walked.partitions.1
         ),
         Some(walked) => say!(
-            "\n# all users were compared with these rules ({} partitions)",
-            walked.partitions.1
+            "\n# all users were compared with these rules ({} {})",
+            walked.partitions.1,
+            noun(walked.partitions.1, "partition", "partitions")
         ),
         None => {}
     }

@@ -10,6 +10,7 @@ use super::output::say;
 use crate::app;
 use crate::config::{ActArgs, DatabaseArgs};
 use crate::store::TenantMove;
+use rolekeeper_domain::plural::noun;
 
 /// Shows the tenant; `move` changes it.
 #[derive(Args, Debug)]
@@ -66,8 +67,9 @@ pub(super) async fn run(args: TenantArgs) -> Result<()> {
     let act = act.act("tenant move", json!({"from": bound, "to": to}));
     match store.move_tenant(&to, &act).await? {
         TenantMove::Done(assignments) => say!(
-            "moved from {from} to {to}: {assignments} assignments are unadopted and unverified; each is read again as the rate \
-             limit allows"
+            "moved from {from} to {to}: {assignments} {} unadopted and unverified; each is read again as the rate \
+             limit allows",
+            noun(assignments, "assignment is", "assignments are")
         ),
         TenantMove::Reconciling => bail!("a worker is reconciling: stop all workers first, then move"),
         TenantMove::Discovering => {

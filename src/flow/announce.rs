@@ -53,6 +53,11 @@ enum Broken {
     /// A change was not stored; retried.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// JetStream drops a change that the stream lost as a duplicate; retried until it forgets the message id.
+    #[error(
+        "ROLE_CHANGES no longer holds change {0}, as after a purge, and drops it as a duplicate until the stream's duplicate window is over"
+    )]
+    Dropped(Uuid),
     /// A row cannot be serialized; logged until the operator has fixed it.
     #[error("the role change cannot be written as JSON: {0}")]
     Payload(#[from] serde_json::Error),
@@ -122,7 +127,7 @@ impl Announce {
                     Appended::At(seq) => last = seq,
                     // An attempt that was given up has arrived after all, or another worker announces too: the rows in
                     // memory may be announced already.
-                    Appended::Duplicate => return Ok(()),
+                    Appended::Duplicate(_) => return Ok(()),
                 }
                 retry.succeeded();
             }
@@ -147,14 +152,16 @@ impl Announce {
         let Some(known) = known else { return Ok(()) };
         let fresh = match lost(&known, end) {
             // A promoted mirror has another creation time, and holds the announced change at the same place.
-            Some(_) if end.created_ns != known.created_ns => match self.is_copy(&known).await {
-                Ok(true) => None,
-                Ok(false) => lost(&known, end),
-                Err(why) => {
-                    debug!("the end of ROLE_CHANGES could not be compared with the audit: {why}");
-                    return Ok(());
+            Some(_) if end.created_ns != known.created_ns => {
+                match self.is_at(known.seq.unsigned_abs(), known.change_id).await {
+                    Ok(true) => None,
+                    Ok(false) => lost(&known, end),
+                    Err(why) => {
+                        debug!("the end of ROLE_CHANGES could not be compared with the audit: {why}");
+                        return Ok(());
+                    }
                 }
-            },
+            }
             fresh => fresh,
         };
         if let Some(what) = &fresh {
@@ -174,12 +181,11 @@ impl Announce {
         Ok(())
     }
 
-    /// Whether the stream holds the last marked change at its old place.
-    async fn is_copy(&self, known: &AnnouncedEnd) -> Result<bool, BusError> {
-        let at = Which::At(known.seq.unsigned_abs());
-        let there = self.bus.fetch(ROLE_CHANGES, at).await?;
+    /// Whether the stream holds this change with this sequence.
+    async fn is_at(&self, seq: u64, change: Uuid) -> Result<bool, BusError> {
+        let there = self.bus.fetch(ROLE_CHANGES, Which::At(seq)).await?;
         let id = there.and_then(|there| there.header("Nats-Msg-Id"));
-        Ok(id.is_some_and(|id| id == known.change_id.to_string()))
+        Ok(id.is_some_and(|id| id == change.to_string()))
     }
 
     /// Announces one change and marks it.
@@ -194,7 +200,8 @@ impl Announce {
         crash_point!("appended");
         let seq = match appended {
             Appended::At(seq) => Some(seq),
-            Appended::Duplicate => None,
+            Appended::Duplicate(seq) if self.is_at(seq, row.change_id).await? => None,
+            Appended::Duplicate(_) => return Err(Broken::Dropped(row.change_id)),
         };
         self.mark(row.change_id, (created_ns, seq), true).await?;
         Ok(appended)

@@ -13,6 +13,7 @@ use tracing::{debug, info};
 
 use crate::metrics::Metrics;
 use crate::store::{Drain, Store, StoreError};
+use rolekeeper_domain::plural::noun;
 
 /// Interval of samples.
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
@@ -73,19 +74,20 @@ fn is_drain(drain: &Drain) -> bool {
 }
 
 fn report(drain: &Drain) {
+    let waits = noun(drain.waiting, "user waits", "users wait");
     let (users, per_minute) = (drain.waiting, drain.ended_per_min.round());
     if let Some(remaining) = drain.remaining() {
         info!(
             users,
             per_minute,
             remaining_s = remaining.as_secs(),
-            "drain: {users} users wait for an attempt, {per_minute} a minute are done, {} min remain at this rate",
+            "drain: {users} {waits} for an attempt, {per_minute} a minute are done, {} min remain at this rate",
             remaining.as_secs().div_ceil(60)
         );
     } else {
         info!(
             users,
-            "drain: {users} users wait for an attempt, and no attempt ended in the last minute"
+            "drain: {users} {waits} for an attempt, and no attempt ended in the last minute"
         );
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::bus::{APP_EVENTS, Bus, BusError, End, ROLE_CHANGES, Stored, StreamState, Which};
 use crate::metrics::Metrics;
 use crate::store::{AnnouncedChange, AnnouncedEnd, ForgottenChanges, Store, StoreError};
+use rolekeeper_domain::plural::noun;
 
 /// Messages that are compared in one transaction.
 const BATCH: usize = 200;
@@ -119,9 +120,10 @@ impl Forgotten {
         error!(
             stream = ROLE_CHANGES,
             changes = found.unknown,
-            "{} role changes were announced that the audit does not know: this database was restored from a backup, or is \
+            "{} {} announced that the audit does not know: this database was restored from a backup, or is \
              another one. {next}",
-            found.unknown
+            found.unknown,
+            noun(found.unknown, "role change was", "role changes were")
         );
     }
 

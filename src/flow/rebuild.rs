@@ -18,6 +18,7 @@ use super::recount::{Checked, RecountError, Recounted, Recounter};
 use super::verify::{NotChecked, slices};
 use crate::store::{Store, StoreError};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::rule::Rules;
 
 /// How long the hold lasts where this process is killed.
@@ -85,7 +86,9 @@ pub enum RebuildError {
     OtherCursor,
     /// The stop was requested after these numbers of corrections.
     #[error(
-        "interrupted: {0} playlists and the sums of {1} users were corrected, and stay so; run the command again"
+        "interrupted: {0} {playlists} and the sums of {1} {users} were corrected, and stay so; run the command again",
+        playlists = noun(*.0, "playlist", "playlists"),
+        users = noun(*.1, "user", "users")
     )]
     Interrupted(u64, u64),
 }
@@ -115,7 +118,11 @@ impl Rebuild<'_> {
             ended => ended?,
         }
         if corrected == (0, 0) {
-            let outcome = format!("nothing differed in {} partitions", rebuilt.partitions);
+            let outcome = format!(
+                "nothing differed in {} {}",
+                rebuilt.partitions,
+                noun(rebuilt.partitions, "partition", "partitions")
+            );
             store.acted(&self.act, &outcome).await?;
         }
         Ok(rebuilt)

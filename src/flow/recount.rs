@@ -12,6 +12,7 @@ use crate::store::recount::Counted;
 use crate::store::{Base, Cursor, Store, StoreError, playlists};
 use rolekeeper_domain::date::of_unix_ns;
 use rolekeeper_domain::event::{self, EventKind, PARTITIONS};
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::replay::{Difference, Recount};
 
 /// Attempts at a partition whose base is replaced, and the stream trimmed, while it is read.
@@ -189,7 +190,9 @@ impl Recounter<'_> {
         let lacking = (state.last_seq + 1 - state.first_seq.max(1)).saturating_sub(state.messages);
         if lacking > 0 {
             let why = format!(
-                "the stream lacks {lacking} messages between its first and its last one: another client of NATS removed them"
+                "the stream lacks {lacking} {} between its first and its last one: another client of NATS removed {}",
+                noun(lacking, "message", "messages"),
+                noun(lacking, "it", "them")
             );
             return Ok(Some(why));
         }

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::brakes::held_kind;
 use crate::store::{Acted, Begun, Release, Step, Store, StoreError, Way};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::view::brakes::{Kind, UnderWay};
 
 /// How long a request waits for the end. A release of one slice takes some hundredths of a second.
@@ -100,7 +101,7 @@ impl Releases {
                 Ok(Step::More) => {}
                 Ok(Step::Ended) => {
                     let users = release.users;
-                    info!("console: {word}: {users} users {past}");
+                    info!("console: {word}: {users} {} {past}", noun(users, "user", "users"));
                     return Ok(Some(users));
                 }
                 Ok(Step::TakenOver) => {

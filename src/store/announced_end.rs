@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Channel, Store, StoreError, acts};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::plural::noun;
 
 /// The end of the stream when the last change was marked.
 #[derive(Clone, Debug)]
@@ -69,7 +70,12 @@ impl Store {
         sqlx::query!("UPDATE announced_end SET lost_at = NULL, lost = NULL")
             .execute(&mut tx)
             .await?;
-        acts::keep(&mut tx, act, &format!("{count} changes are sent again")).await?;
+        acts::keep(
+            &mut tx,
+            act,
+            &format!("{count} {} sent again", noun(count, "change is", "changes are")),
+        )
+        .await?;
         Channel::RoleChanges.send(&mut tx).await?;
         tx.commit().await?;
         crash_point!("marked_again");

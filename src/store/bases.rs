@@ -64,6 +64,14 @@ async fn lock(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Lets no base be made until the transaction ends, and no `rebuild` compare counts that begins meanwhile. Returns whether one is under way.
+pub(super) async fn is_rebuilding(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    lock(tx).await?;
+    let held =
+        sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM rebuild WHERE holds_until > now()) AS "held!""#);
+    Ok(held.fetch_one(&mut *tx).await?)
+}
+
 /// The base of a partition; none without one that belongs to the cursor.
 pub async fn of(tx: &mut Tx<'_>, partition: i16) -> Result<Option<Base>, StoreError> {
     let base = sqlx::query_as!(
@@ -95,11 +103,7 @@ impl Store {
     /// Postgres does not respond, or takes too long; then the old base stays.
     pub async fn make_base(&self, partition: i16) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        lock(&mut tx).await?;
-        let held = sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM rebuild WHERE holds_until > now()) AS "held!""#
-        );
-        if held.fetch_one(&mut tx).await? {
+        if is_rebuilding(&mut tx).await? {
             return Ok(false);
         }
         sqlx::query!(

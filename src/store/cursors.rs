@@ -31,6 +31,15 @@ pub struct Cursor {
     pub duplicate_window_s: i64,
 }
 
+/// Lets no fold run until the transaction ends: a running batch ends first, and the next one waits. Each other writer of counts calls
+/// it before it takes any other lock, so none of them waits for a lock of another one.
+pub async fn stop_folds(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    sqlx::query!("LOCK TABLE stream_cursors IN SHARE ROW EXCLUSIVE MODE")
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}
+
 impl Cursor {
     /// Store time of the newest message ever folded, Unix nanoseconds; 0 for none.
     #[must_use]

@@ -3,8 +3,9 @@
 //! Owns finding them and setting them to 0. Must never change a count that is shown: one below 0 is shown as 0.
 
 use super::playlists::partitions;
-use super::{Store, StoreError, Tx, acts, bases};
+use super::{Store, StoreError, Tx, acts, bases, cursors};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::plural::noun;
 
 /// Playlists handled in one transaction.
 const BATCH: i64 = 10_000;
@@ -21,6 +22,9 @@ pub async fn below_zero(tx: &mut Tx<'_>, playlists: &[&str]) -> Result<i64, Stor
 impl Store {
     /// Sets to 0 the counts below 0 of these playlists, or of all if none are named; returns the number of changed
     /// playlists. Works in batches, each in its own transaction with its act; one that changes nothing has an act too.
+    ///
+    /// # Errors
+    /// [`StoreError::Rebuilding`], or Postgres does not respond; batches before it stay.
     pub async fn forgive(&self, playlists: Option<&[String]>, act: &Act) -> Result<u64, StoreError> {
         let forgiven = match playlists {
             Some(playlists) => self.forgive_some(playlists, act).await?,
@@ -54,6 +58,11 @@ impl Store {
 
     async fn forgive_some(&self, playlists: &[String], act: &Act) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
+        cursors::stop_folds(&mut tx).await?;
+        // It would take what is forgiven for plays that came since its comparison.
+        if bases::is_rebuilding(&mut tx).await? {
+            return Err(StoreError::Rebuilding);
+        }
         let forgiven = sqlx::query!(
             "UPDATE playlists SET plays = 0 WHERE plays < 0 AND playlist_id IN (
                  SELECT playlist_id FROM playlists WHERE playlist_id = ANY($1) ORDER BY playlist_id FOR UPDATE)",
@@ -72,5 +81,8 @@ impl Store {
 }
 
 fn outcome(forgiven: u64) -> String {
-    format!("{forgiven} playlists were below 0")
+    format!(
+        "{forgiven} {} below 0",
+        noun(forgiven, "playlist was", "playlists were")
+    )
 }

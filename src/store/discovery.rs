@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::{Channel, Store, StoreError, Tx, acts};
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::discovery::{Found, Position};
+use rolekeeper_domain::plural::noun;
 
 /// A run that is not complete, or the last one.
 #[derive(Clone, Debug)]
@@ -185,7 +186,15 @@ impl Store {
             r#"SELECT coalesce(sum(ours + earned + unearned + unclear + erased), 0)::bigint AS "found!" FROM discovered_roles"#
         );
         let found = found.fetch_one(&mut tx).await?;
-        acts::keep(&mut tx, act, &format!("done: {found} roles of users found")).await?;
+        acts::keep(
+            &mut tx,
+            act,
+            &format!(
+                "done: {found} {} found",
+                noun(found, "role of a user", "roles of users")
+            ),
+        )
+        .await?;
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         crash_point!("ended");

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::slices::SLICE;
@@ -51,6 +52,16 @@ pub async fn mark_applied(tx: &mut Tx<'_>, user: &str, request: Uuid) -> Result<
     .execute(&mut *tx)
     .await?;
     Ok(())
+}
+
+/// Ends what was requested or refused before `at`: for an earlier account of the id.
+pub async fn end_before(tx: &mut Tx<'_>, user: &str, at: OffsetDateTime) -> Result<bool, StoreError> {
+    let ended = sqlx::query!(
+        "DELETE FROM display_names WHERE user_id = $1 AND coalesce(requested_at, refused_at) < $2",
+        user,
+        at
+    );
+    Ok(ended.execute(&mut *tx).await?.rows_affected() > 0)
 }
 
 /// Stores that Auth0 refused a write with this name, and the reason. The request stays. A request newer than `request` was

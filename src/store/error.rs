@@ -29,6 +29,11 @@ pub enum StoreError {
     /// Another transaction has locked rows of the user.
     #[error("another client of Postgres has locked rows of the user")]
     Locked,
+    /// Counts are being corrected.
+    #[error(
+        "`rolekeeper rebuild` is under way, and would not see this change of counts: run the command again once it has ended"
+    )]
+    Rebuilding,
     /// The database belongs to another tenant; the text names both, and the remedy.
     #[error("{0}")]
     Tenant(String),

@@ -3,6 +3,8 @@
 //! Owns the SQLSTATEs that mean a fault of the rows, or too many of them. Must never blame rows for a database that is
 //! unreachable, full, read-only, shutting down or without a table.
 
+use std::io::ErrorKind;
+
 /// A fault that a smaller transaction may avoid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -43,9 +45,14 @@ pub(super) fn lacks_right(error: &sqlx::Error) -> Option<&str> {
 
 /// The remedy of an error, to append to its text; empty if the text includes it.
 pub(super) fn remedy(error: &sqlx::Error) -> &'static str {
-    match lacks_right(error) {
-        Some(_) => "; grant this right to the user of DATABASE_URL and DATABASE_DIRECT_URL",
-        None => "",
+    match error {
+        sqlx::Error::Io(io) if matches!(io.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+            "; check the files of sslrootcert, sslcert and sslkey in DATABASE_URL and DATABASE_DIRECT_URL, or the folder of the socket"
+        }
+        error if lacks_right(error).is_some() => {
+            "; grant this right to the user of DATABASE_URL and DATABASE_DIRECT_URL"
+        }
+        _ => "",
     }
 }
 

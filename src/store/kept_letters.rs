@@ -5,7 +5,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, Tx, acts};
+use super::{Store, StoreError, Tx, acts, cursors};
 use rolekeeper_domain::act::Act;
 
 /// Most waiting letters of one reason that are counted: a count must not read millions of rows.
@@ -239,9 +239,7 @@ pub async fn stop_folds(
     stream: &str,
     fingerprint: &str,
 ) -> Result<Option<(i64, bool)>, StoreError> {
-    sqlx::query!("LOCK TABLE stream_cursors IN SHARE ROW EXCLUSIVE MODE")
-        .execute(&mut *tx)
-        .await?;
+    cursors::stop_folds(tx).await?;
     let row = sqlx::query!(
         r#"SELECT epoch, EXISTS (SELECT FROM rules_in_force WHERE fingerprint = $2) AS "same_rules!"
            FROM stream_cursors WHERE stream = $1"#,

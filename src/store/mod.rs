@@ -93,6 +93,7 @@ mod rules_in_force;
 mod rules_shown;
 mod said;
 mod schema;
+mod schema_objects;
 mod server;
 mod session;
 mod session_check;
@@ -105,6 +106,7 @@ pub mod stray_writes;
 mod sweep;
 mod tenant;
 mod tenant_log;
+mod tls_files;
 mod tx;
 mod undone;
 pub mod unknown_writes;
@@ -164,7 +166,8 @@ use rolekeeper_domain::erasure::ErasureKey;
 pub use rolekeeper_domain::race::RaceOutcome;
 pub use rules_history::RulesChange;
 pub use rules_in_force::{InForce, OfferedBy};
-pub use server::Server;
+pub use schema_objects::Altered;
+pub use server::{Server, SessionSetting};
 use session::Session;
 pub use songs::Song;
 pub use tenant::TenantMove;
@@ -312,6 +315,7 @@ fn string_list(
 fn options(url: &SecretString) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url.expose_secret())
         .map_err(|error| StoreError::Settings(format!("invalid: {error}")))?;
+    tls_files::check(&options)?;
     Ok(options
         .application_name("rolekeeper")
         // A pooler refuses a parameter that it does not keep for each client.

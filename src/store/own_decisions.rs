@@ -1,5 +1,6 @@
 //! Table `own_decisions`: what moved ids and their account had of a role before the move, and roles of linked ids that stay removed
-//! or that their rule never revokes; for each id and account on its own, since the id may be the account of an earlier move.
+//! or that their rule may keep with a count that would not give them; for each id and account on its own, since the id may be the
+//! account of an earlier move.
 //!
 //! Owns that the end of a move takes back what came with it. Must never take a role from an account to which another client gave
 //! it, nor raise what the account has.

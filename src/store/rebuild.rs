@@ -15,6 +15,7 @@ use super::{
 };
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::ids::UserId;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::replay::{Difference, Life};
 use rolekeeper_domain::rule::Rules;
 use rolekeeper_domain::tally::Playlist;
@@ -101,8 +102,11 @@ impl Store {
         mended.users = self.enqueue_owners(&mut tx, owners, rules).await?;
         if mended.playlists > 0 {
             let outcome = format!(
-                "{} playlists corrected, {} users enqueued",
-                mended.playlists, mended.users
+                "{} {} corrected, {} {} enqueued",
+                mended.playlists,
+                noun(mended.playlists, "playlist", "playlists"),
+                mended.users,
+                noun(mended.users, "user", "users")
             );
             acts::keep(&mut tx, act, &outcome).await?;
         }

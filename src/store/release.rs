@@ -15,6 +15,7 @@ use super::{Channel, Store, StoreError, Tx, acts, brake_row, counters, gone, rem
 use rolekeeper_domain::act::Act;
 use rolekeeper_domain::held::HeldBy;
 use rolekeeper_domain::plan::RoleChange;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::view::brakes::UnderWay;
 
 /// Progress of a release.
@@ -226,7 +227,12 @@ impl Store {
             return Ok(Step::TakenOver);
         }
         let (users, what) = (release.users, release.way.past());
-        acts::keep(&mut tx, &release.act, &format!("{users} users {what}")).await?;
+        acts::keep(
+            &mut tx,
+            &release.act,
+            &format!("{users} {} {what}", noun(users, "user", "users")),
+        )
+        .await?;
         Channel::WorkQueue.send(&mut tx).await?;
         tx.commit().await?;
         crash_point!("brake_off");

@@ -2,13 +2,20 @@
 //!
 //! Owns which schema this binary works on. Must never change a database that other migrations made.
 
-use sqlx::migrate::Migrator;
+use std::error::Error;
+
+use sqlx::migrate::{MigrateError, Migrator};
 
 use super::session::Session;
-use super::{Store, StoreError};
+use super::{Store, StoreError, fault};
 
 /// Embedded once; tests and `migrate` use the same.
 static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// The text of each migration, in their order.
+pub(super) fn migrations() -> impl Iterator<Item = &'static str> {
+    MIGRATOR.iter().map(|migration| migration.sql.as_str())
+}
 
 impl Store {
     /// Applies the missing migrations; returns their number.
@@ -23,7 +30,7 @@ impl Store {
         MIGRATOR
             .run(session.unbounded())
             .await
-            .map_err(|error| StoreError::Schema(error.to_string()))?;
+            .map_err(|error| refused(&error))?;
         Ok(self.applied().await?.len().saturating_sub(before.len()))
     }
 
@@ -59,6 +66,19 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The error of the migrator, with the remedy where another role owns the schema.
+fn refused(error: &MigrateError) -> StoreError {
+    let mut causes = std::iter::successors(Some(error as &dyn Error), |error| (*error).source());
+    let lacks_right = causes.any(|cause| cause.downcast_ref().and_then(fault::lacks_right).is_some());
+    let remedy = if lacks_right {
+        "; `migrate` needs the role that owns the schema, rolekeeper_migrate of deploy/postgres/roles.sql: run it with that role in \
+         DATABASE_URL (and in DATABASE_DIRECT_URL, if set)"
+    } else {
+        ""
+    };
+    StoreError::Schema(format!("{error}{remedy}"))
 }
 
 /// Refuses a database whose tables have the names from before the first release.

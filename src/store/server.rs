@@ -18,7 +18,37 @@ pub struct Server {
     pub syncs: bool,
 }
 
+/// A setting of the user's sessions with which a worker cannot work.
+#[derive(Clone, Debug)]
+pub struct SessionSetting {
+    /// Its name and value.
+    pub what: String,
+    /// The statement or edit that takes it back.
+    pub remedy: String,
+}
+
 impl Store {
+    /// The settings with which each session of this user cannot write, or leaves triggers out.
+    ///
+    /// # Errors
+    /// Postgres is unreachable.
+    pub async fn unusable_sessions(&self) -> Result<Vec<SessionSetting>, StoreError> {
+        let settings = sqlx::query_as!(
+            SessionSetting,
+            r#"SELECT format('%s = %s', name, setting) AS "what!", format(CASE source
+                   WHEN 'user' THEN 'ALTER ROLE %1$I RESET %3$s'
+                   WHEN 'database' THEN 'ALTER DATABASE %2$I RESET %3$s'
+                   WHEN 'database user' THEN 'ALTER ROLE %1$I IN DATABASE %2$I RESET %3$s'
+                   WHEN 'client' THEN 'take %3$s out of the options in DATABASE_URL'
+                   ELSE 'ALTER SYSTEM RESET %3$s, or take it out of the configuration of Postgres, and SELECT pg_reload_conf()' END,
+                   session_user, current_database(), name) AS "remedy!"
+               FROM pg_settings
+               WHERE (name = 'default_transaction_read_only' AND setting = 'on') OR (name = 'session_replication_role' AND setting = 'replica')
+               ORDER BY name"#
+        );
+        Ok(settings.fetch_all(&self.pool).await?)
+    }
+
     /// The reason why no connection to `DATABASE_URL` can be opened; `None` if one can. The pool reports only that the time is
     /// over.
     pub async fn unreachable(&self) -> Option<StoreError> {

@@ -5,6 +5,7 @@
 
 use super::{Lock, Store, StoreError, acts, former_tenant};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::plural::noun;
 
 /// Rows changed in one transaction of a move.
 const BATCH: i64 = 5_000;
@@ -102,7 +103,10 @@ impl Store {
         acts::keep(
             &mut tx,
             act,
-            &format!("moved: {assignments} assignments are unadopted and unverified"),
+            &format!(
+                "moved: {assignments} {} unadopted and unverified",
+                noun(assignments, "assignment is", "assignments are")
+            ),
         )
         .await?;
         super::walk::want(&mut tx, None).await?;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{Store, StoreError, acts, kept_letters};
 use rolekeeper_domain::act::Act;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::rule::Rules;
 
 /// Users of one slice.
@@ -84,7 +85,12 @@ impl Store {
         }
         super::identities::serialize(&mut tx).await?;
         let users = self.enqueue_owners(&mut tx, users, rules).await?;
-        acts::keep(&mut tx, act, &format!("sums of {users} users corrected")).await?;
+        acts::keep(
+            &mut tx,
+            act,
+            &format!("sums of {users} {} corrected", noun(users, "user", "users")),
+        )
+        .await?;
         tx.commit().await?;
         crash_point!("mended");
         Ok(true)

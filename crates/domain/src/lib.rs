@@ -35,6 +35,7 @@ pub mod patch;
 pub mod person;
 pub mod pin;
 pub mod plan;
+pub mod plural;
 pub mod preview;
 pub mod race;
 pub mod removal;

@@ -3,6 +3,7 @@
 //! Owns the retry delays, sorted by who acts next. Must never drop work: a delay has a cap, the number of attempts has
 //! none.
 
+use crate::plural::noun;
 use std::time::Duration;
 
 /// Longest delay that a `Retry-After` or another floor can request. Beyond it, one request per hour is gentler than
@@ -103,7 +104,7 @@ pub fn next(ended: Ended, failures: u32, base: Duration, jitter: f64, floor: Opt
             counts_as_attempt: false,
         },
         Ended::Doubtful { reason, most } if failures >= most => Next::Parked {
-            reason: format!("{reason} ({failures} attempts)"),
+            reason: format!("{reason} ({failures} {})", noun(failures, "attempt", "attempts")),
             wake_after: PARKED_FOR,
         },
         Ended::Later | Ended::Doubtful { .. } => Next::Again {

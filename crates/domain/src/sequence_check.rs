@@ -3,6 +3,7 @@
 //! Owns the judgement of every sequence and store time. Must never accept a message that does not follow, and never
 //! give a loss the wrong name when the stream itself shows the right one. Pure.
 
+use crate::plural::noun;
 use crate::stream_loss::{LossKind, StreamLoss};
 
 /// The position up to which a stream is folded.
@@ -55,8 +56,9 @@ impl Folded {
             return lost(
                 LossKind::Recreated,
                 format!(
-                    "the stream was recreated; {last} was the last folded sequence of the old one, the new one holds {} messages",
-                    extent.messages
+                    "the stream was recreated; {last} was the last folded sequence of the old one, the new one holds {} {}",
+                    extent.messages,
+                    noun(extent.messages, "message", "messages")
                 ),
             );
         }
@@ -77,14 +79,18 @@ impl Folded {
             lost(
                 LossKind::Purged,
                 format!(
-                    "the stream was purged: {gone} messages after {last} were removed before they were folded"
+                    "the stream was purged: {gone} {} after {last} {}",
+                    noun(gone, "message", "messages"),
+                    unfolded(gone)
                 ),
             )
         } else {
             lost(
                 LossKind::Overtaken,
                 format!(
-                    "the stream begins at {first}: {gone} messages after {last} were removed before they were folded"
+                    "the stream begins at {first}: {gone} {} after {last} {}",
+                    noun(gone, "message", "messages"),
+                    unfolded(gone)
                 ),
             )
         }
@@ -177,18 +183,32 @@ impl Gap {
             (
                 LossKind::Overtaken,
                 format!(
-                    "the stream begins at {}: {gone} messages from {expected} on were removed before they were folded",
-                    extent.first_seq
+                    "the stream begins at {}: {gone} {} from {expected} on {}",
+                    extent.first_seq,
+                    noun(gone, "message", "messages"),
+                    unfolded(gone)
                 ),
             )
         } else {
             (
                 LossKind::Hole,
-                format!("{gone} messages from {expected} on are missing in the middle of the stream"),
+                format!(
+                    "{gone} {} from {expected} on {} missing in the middle of the stream",
+                    noun(gone, "message", "messages"),
+                    noun(gone, "is", "are")
+                ),
             )
         };
         StreamLoss { kind, detail }
     }
+}
+
+fn unfolded(gone: u64) -> &'static str {
+    noun(
+        gone,
+        "was removed before it was folded",
+        "were removed before they were folded",
+    )
 }
 
 #[cfg(test)]

@@ -58,7 +58,10 @@ pub enum CallError {
         message: String,
     },
     /// All calls stop, until the operator acts: the client's credentials, or its token, are not accepted.
-    #[error("Auth0 does not accept the client's credentials: {message}")]
+    #[error(
+        "Auth0 does not accept the client's credentials: {message}; check AUTH0_CLIENT_ID, and its secret or key (AUTH0_CLIENT_SECRET, \
+         AUTH0_CLIENT_KEY_FILE)"
+    )]
     Credentials {
         /// Auth0's message, clipped and masked.
         message: String,
@@ -286,6 +289,8 @@ impl CallError {
             None => said.with(status),
         };
         match status.as_u16() {
+            // A wrong secret or id has the error code of a missing grant, with another status.
+            401 => Self::Credentials { message },
             403 => Self::Scope { message },
             400.. if said.error.as_deref() == Some("access_denied") => Self::Scope { message },
             408 | 409 | 429 | 500.. | ..400 => Self::token_unavailable(message),

@@ -97,6 +97,10 @@ fn answers_of_the_token_endpoint_stop_everyone_or_pass() {
     for (status, body) in [
         (401, ""),
         (400, r#"{"error":"invalid_client"}"#),
+        (
+            401,
+            r#"{"error":"access_denied","error_description":"Unauthorized"}"#,
+        ),
         (404, "Not Found"),
     ] {
         assert!(

@@ -139,8 +139,8 @@ async fn a_token_endpoint_that_refuses_stops_all_users() {
     let reader = Reader::new(&tenant.client());
     for _ in 0..2 {
         let reply = reader.get_user(&user()).await;
-        let Err(CallError::Scope { message }) = reply.result else {
-            panic!("expected Scope")
+        let Err(CallError::Credentials { message }) = reply.result else {
+            panic!("expected Credentials")
         };
         assert!(
             message.contains("Unauthorized") && !message.contains(SECRET),

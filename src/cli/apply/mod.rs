@@ -22,6 +22,7 @@ use crate::flow::import::release;
 use crate::store::Store;
 use before::{Before, proposed};
 use rolekeeper_domain::explanation::plain;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::preview::Asked;
 use rolekeeper_domain::preview::file::Header;
 
@@ -102,19 +103,21 @@ async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     }
     if found.stale > 0 && header.import.is_some() {
         bail!(
-            "{}: nothing was done, since the facts of {} of {users} users of the import have changed since the plan was made: {}. Run \
+            "{}: nothing was done, since the facts of {} of {users} {} of the import have changed since the plan was made: {}. Run \
              `rolekeeper import` again with the same file, which makes the plan again: --partial would end the hold of these users too",
             file.name(),
             found.stale,
+            noun(users, "user", "users"),
             named(&found)
         );
     }
     if found.stale > 0 && !partial {
         bail!(
-            "{}: nothing was done, since the facts of {} of {users} users have changed since the plan was made: {}. Make the plan \
+            "{}: nothing was done, since the facts of {} of {users} {} have changed since the plan was made: {}. Make the plan \
              again, or apply what is still valid with --partial",
             file.name(),
             found.stale,
+            noun(users, "user", "users"),
             named(&found)
         );
     }

@@ -15,6 +15,7 @@ use crate::config::DatabaseArgs;
 use crate::flow::letters;
 use crate::store::{Letter, LetterFilter};
 use rolekeeper_domain::event::Reason;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::view::letters::LetterCount;
 
 /// Shows the dead letters that wait, in the order of stream and sequence, and their number for each reason.
@@ -94,8 +95,9 @@ pub(super) async fn run(args: ListArgs) -> Result<()> {
     output::to_stdout(format_args!("{text}"));
     if let (Some(last), false) = (page.last(), more.is_empty()) {
         remark!(
-            "{} dead letters shown; the next page: --after {}",
+            "{} {} shown; the next page: --after {}",
             page.len(),
+            noun(page.len(), "dead letter", "dead letters"),
             letters::word(&last.key)
         );
     }

@@ -6,6 +6,7 @@ use super::finding::{Finding, bounded, without_settings};
 use crate::app;
 use crate::bus::{Bus, BusError, From, ROLE_CHANGES, Replicas, STREAMS, StreamState};
 use crate::config::DoctorConfig;
+use rolekeeper_domain::plural::noun;
 
 pub(super) async fn check(config: &DoctorConfig) -> Vec<Finding> {
     let Some(settings) = &config.bus else {
@@ -75,7 +76,12 @@ async fn shape(bus: &Bus, stream: &'static str) -> Finding {
             ),
             None => Finding::ok(
                 name,
-                format!("{stream}: {} messages, {} bytes", state.messages, state.bytes),
+                format!(
+                    "{stream}: {} {}, {} bytes",
+                    state.messages,
+                    noun(state.messages, "message", "messages"),
+                    state.bytes
+                ),
             ),
         },
     }

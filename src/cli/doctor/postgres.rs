@@ -7,11 +7,11 @@ use crate::app;
 use crate::auth0::canonical_domain;
 use crate::bus::STREAMS;
 use crate::config::{DatabaseConfig, DoctorConfig};
-use crate::store::{Store, StoreError};
+use crate::store::{Altered, Store, StoreError};
 
 /// The oldest supported version: the major number.
 const OLDEST: i32 = 15;
-/// Missing rights that are named.
+/// Missing rights, or triggers and functions, that are named.
 const NAMED: usize = 4;
 
 pub(super) async fn check(config: &DoctorConfig) -> Vec<Finding> {
@@ -38,12 +38,15 @@ pub(super) async fn check(config: &DoctorConfig) -> Vec<Finding> {
         ));
         return findings;
     }
+    findings.push(bounded("postgres.writes", writes(&store)).await);
     findings.extend(in_clear(&store));
     let schema = bounded("postgres.schema", schema(&store)).await;
     let has_schema = !schema.is_fault();
     findings.push(schema);
     if has_schema {
         findings.push(bounded("postgres.rights", rights(&store)).await);
+        findings.push(bounded("postgres.triggers", triggers(&store)).await);
+        findings.push(bounded("postgres.foreign", foreign(&store)).await);
         findings.push(bounded("postgres.tenant", tenant(&store, config)).await);
         findings.push(bounded("postgres.erasures", erasures(&store)).await);
         findings.push(bounded("postgres.rules", rules(&store)).await);
@@ -104,6 +107,78 @@ async fn sessions(store: &Store) -> Finding {
     )
 }
 
+async fn writes(store: &Store) -> Finding {
+    let name = "postgres.writes";
+    match store.unusable_sessions().await {
+        Err(why) => Finding::fault(name, why.to_string()),
+        Ok(settings) if settings.is_empty() => Finding::ok(name, "sessions of this user may write"),
+        Ok(settings) => {
+            let (what, remedies): (Vec<_>, Vec<_>) =
+                settings.into_iter().map(|one| (one.what, one.remedy)).unzip();
+            let text = format!(
+                "sessions of this user have {}, so a worker cannot write as it must: {}",
+                what.join(" and "),
+                remedies.join("; ")
+            );
+            Finding::fault(name, text)
+        }
+    }
+}
+
+async fn triggers(store: &Store) -> Finding {
+    let name = "postgres.triggers";
+    match store.stopped_triggers().await {
+        Err(why) => Finding::fault(name, why.to_string()),
+        Ok(stopped) if stopped.is_empty() => Finding::ok(name, "every trigger of the migrations runs"),
+        Ok(stopped) => {
+            let text = format!(
+                "a trigger that guards or counts rows does not run: {}",
+                listed(&stopped)
+            );
+            Finding::fault(name, text)
+        }
+    }
+}
+
+async fn foreign(store: &Store) -> Finding {
+    let name = "postgres.foreign";
+    match store.foreign_objects().await {
+        Err(why) => Finding::fault(name, why.to_string()),
+        Ok(foreign) if foreign.is_empty() => Finding::ok(
+            name,
+            "the schema has no function or trigger that no migration made",
+        ),
+        Ok(foreign) => {
+            let text = format!(
+                "no migration made these, and they may change what a worker reads or writes; unless they are yours, drop them: {}",
+                listed(&foreign)
+            );
+            Finding::warning(name, text)
+        }
+    }
+}
+
+/// The first ones, and the statements for them by the role that owns the schema.
+fn listed(altered: &[Altered]) -> String {
+    let named = &altered[..altered.len().min(NAMED)];
+    let what: Vec<&str> = named.iter().map(|one| one.what.as_str()).collect();
+    let remedies: Vec<&str> = named.iter().map(|one| one.remedy.as_str()).collect();
+    let more = more(altered.len());
+    format!(
+        "{}{more}. As the owner of the schema: {}",
+        what.join(", "),
+        remedies.join("; ")
+    )
+}
+
+/// The number of those that are not named.
+fn more(all: usize) -> String {
+    match all.saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    }
+}
+
 fn in_clear(store: &Store) -> Vec<Finding> {
     let warned = store.in_clear().into_iter();
     warned
@@ -127,12 +202,7 @@ async fn rights(store: &Store) -> Finding {
             Finding::ok(name, "this user has every right that a worker needs")
         }
         Ok(missing) => {
-            let more = missing.len().saturating_sub(NAMED);
-            let more = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
+            let more = more(missing.len());
             let named = missing[..missing.len().min(NAMED)].join(", ");
             Finding::fault(
                 name,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::output::remark;
 use rolekeeper_domain::evidence::{End, Header};
+use rolekeeper_domain::plural::noun;
 
 /// Changes that the text shows; a file has all of them.
 pub(super) const SHOWN: u64 = 50;
@@ -46,7 +47,8 @@ impl Differences {
             remark!("{difference}");
         }
         if self.number > PRINTED {
-            remark!("{} more differences", self.number - PRINTED);
+            let more = self.number - PRINTED;
+            remark!("{more} more {}", noun(more, "difference", "differences"));
         }
     }
 }

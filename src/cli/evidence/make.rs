@@ -16,6 +16,7 @@ use crate::store::{ChainPart, Store};
 use rolekeeper_domain::evidence::{
     Chained, End, Hash, Header, Line, Links, OfOperator, Place, START, sampled,
 };
+use rolekeeper_domain::plural::noun;
 
 /// The place where the evidence goes.
 #[derive(Debug)]
@@ -104,9 +105,12 @@ impl<'a> Making<'a> {
     fn around(&mut self, part: &ChainPart) {
         if part.waiting > 0 {
             self.differences.add(format!(
-                "{} changes that were completed in the period have no place in the chain yet: the worker that reconciles adds them \
-                 within seconds; run the command again",
-                part.waiting
+                "{} {} completed in the period {} no place in the chain yet: the worker that reconciles adds {} within seconds; run the \
+                 command again",
+                part.waiting,
+                noun(part.waiting, "change that was", "changes that were"),
+                noun(part.waiting, "has", "have"),
+                noun(part.waiting, "it", "them")
             ));
         }
         let (noted, last) = (part.noted_end, part.last.unwrap_or(START));

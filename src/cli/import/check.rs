@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::bad_lines;
 use crate::flow::import::{self, Checked};
 use crate::flow::line_file::Kept;
+use rolekeeper_domain::plural::noun;
 
 /// Checks all lines. Fails if there are bad ones, or none.
 pub(super) async fn all_checked(kept: Kept, stop: &CancellationToken) -> Result<(Checked, Kept)> {
@@ -22,7 +23,11 @@ pub(super) async fn all_checked(kept: Kept, stop: &CancellationToken) -> Result<
         bail!("the first line is none of NDJSON or CSV: nothing was counted");
     }
     if bad > 0 {
-        bail!("{bad} bad lines, {good} good ones: nothing was counted. Correct or remove the bad lines");
+        bail!(
+            "{bad} bad {}, {good} good {}: nothing was counted. Correct or remove the bad lines",
+            noun(bad, "line", "lines"),
+            noun(good, "one", "ones")
+        );
     }
     if good == 0 {
         bail!("no line with plays: nothing was counted");

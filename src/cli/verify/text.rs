@@ -11,6 +11,7 @@ use crate::flow::verify::{
     CountDifference, Counts, NotChecked, RoleDifference, Roles, State, SumDifference, Sums,
 };
 use rolekeeper_domain::explanation::{moment, plain};
+use rolekeeper_domain::plural::noun;
 
 /// Limits of the comparison of counts.
 pub(super) const NOT_KNOWN_OF_COUNTS: [&str; 2] = [
@@ -40,10 +41,19 @@ pub(super) fn of(verified: &Verified, most: usize) -> String {
     text
 }
 
+fn differ(number: u64) -> &'static str {
+    noun(number, "differs", "differ")
+}
+
 fn of_counts(counts: &Counts, most: usize) -> String {
     let mut text = format!(
-        "Counts: {} differ of {} playlists in {} partitions",
-        counts.differing, counts.playlists, counts.partitions
+        "Counts: {} {} of {} {} in {} {}",
+        counts.differing,
+        differ(counts.differing),
+        counts.playlists,
+        noun(counts.playlists, "playlist", "playlists"),
+        counts.partitions,
+        noun(counts.partitions, "partition", "partitions")
     );
     if let Some(since) = counts.since {
         let _ = write!(
@@ -85,8 +95,11 @@ fn of_counts(counts: &Counts, most: usize) -> String {
 
 fn of_sums(sums: &Sums, most: usize) -> String {
     let mut text = format!(
-        "Sums of all playlists: {} differ of those of {} users\n",
-        sums.differing, sums.users
+        "Sums of all playlists: {} {} of those of {} {}\n",
+        sums.differing,
+        differ(sums.differing),
+        sums.users,
+        noun(sums.users, "user", "users")
     );
     let mut table = Table::new([
         ("user", Side::Left),
@@ -111,8 +124,11 @@ fn of_sums(sums: &Sums, most: usize) -> String {
 
 fn of_roles(roles: &Roles, most: usize) -> String {
     let mut text = format!(
-        "Roles: {} differ of those of {} holders whose profile was read\n",
-        roles.differing, roles.users
+        "Roles: {} {} of those of {} {} whose profile was read\n",
+        roles.differing,
+        differ(roles.differing),
+        roles.users,
+        noun(roles.users, "holder", "holders")
     );
     let mut table = Table::new([
         ("user", Side::Left),
@@ -143,8 +159,10 @@ fn of_roles(roles: &Roles, most: usize) -> String {
     if roles.waiting > 0 {
         let _ = writeln!(
             text,
-            "  {} users differ, and wait in the work queue: the worker is about to read them",
-            roles.waiting
+            "  {} {} in the work queue: the worker is about to read {}",
+            roles.waiting,
+            noun(roles.waiting, "user differs, and waits", "users differ, and wait"),
+            noun(roles.waiting, "it", "them")
         );
     }
     for one in roles.not_checked.iter().take(most) {
@@ -187,8 +205,10 @@ pub(in crate::cli) fn not_checked(all: &[NotChecked]) -> String {
         };
         let _ = writeln!(
             text,
-            "  {} partitions{named} were not checked: {why}",
-            partitions.len()
+            "  {} {}{named} {} not checked: {why}",
+            partitions.len(),
+            noun(partitions.len(), "partition", "partitions"),
+            noun(partitions.len(), "was", "were")
         );
     }
     text

@@ -26,11 +26,6 @@ pub enum DiscoveryError {
          discover` again: it continues"
     )]
     Scope(String),
-    /// The client's credentials are not accepted.
-    #[error(
-        "{0}. Check AUTH0_CLIENT_ID and the credential, then run `rolekeeper discover` again: it continues"
-    )]
-    Credentials(String),
     /// Auth0 shows users without what the search found.
     #[error(
         "Auth0 finds {0} users by app_metadata.roles and shows no app_metadata: grant the application `rolekeeper` the scope \
@@ -48,7 +43,6 @@ impl From<CallError> for DiscoveryError {
         let text = error.to_string();
         match error {
             CallError::Scope { .. } => Self::Scope(text),
-            CallError::Credentials { .. } => Self::Credentials(text),
             _ => Self::Call(text),
         }
     }

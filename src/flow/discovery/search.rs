@@ -10,6 +10,7 @@ use crate::auth0::{Account, CallError, HolderPage, LaterWhy};
 use crate::store::StoreError;
 use crate::store::discovery::{self, DiscoveredRole, Discovery};
 use rolekeeper_domain::discovery::{Position, REACHED, Step};
+use rolekeeper_domain::plural::noun;
 
 /// Numbers of users in a page. A smaller one follows if a page is too large to be read, or contains what cannot be read.
 const PER_PAGE: [u32; 3] = [100, 10, 1];
@@ -67,16 +68,17 @@ impl Run {
                 Page::Next(next) => position = Some(next),
                 Page::Last => position = None,
             }
+            let holders = noun(found, "holder", "holders");
             self.report.now_and_then(|| match total {
                 // The query finds this page and what follows it.
                 Some(total) if !matches!(at, Position::At { .. }) => {
                     let left = to_f64(i64::try_from(total).unwrap_or(i64::MAX) - new).max(0.0);
                     format!(
-                        "{role}: {found} holders found, {left:.0} to read, {}",
+                        "{role}: {found} {holders} found, {left:.0} to read, {}",
                         progress.left(left)
                     )
                 }
-                _ => format!("{role}: {found} holders found"),
+                _ => format!("{role}: {found} {holders} found"),
             });
         }
         Ok(None)

@@ -14,6 +14,7 @@ use crate::bus::StreamState;
 use crate::metrics::{Later, Stream};
 use crate::store::Cursor;
 use rolekeeper_domain::date;
+use rolekeeper_domain::plural::noun;
 
 /// Interval at which the end of the stream is read.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(15);
@@ -123,7 +124,8 @@ impl Fold {
             self.readiness.not_ready(
                 stage,
                 format!(
-                    "no message was folded for {seconds} s; {lag} messages wait behind sequence {}",
+                    "no message was folded for {seconds} s; {lag} {} behind sequence {}",
+                    noun(lag, "message waits", "messages wait"),
                     beat.seq
                 ),
             );

@@ -84,7 +84,10 @@ impl Attempt {
             return Ok(Decided::Nothing(Completed::Done));
         }
         // Where links were stored, it was compared before them: what came with them is the account's.
-        if !self.person_kept && self.same_account(&mut tx, profile, &evaluation).await? != Account::Same {
+        if !self.person_kept
+            && (self.same_account(&mut tx, profile, &evaluation).await? != Account::Same
+                || self.end_earlier_name(&mut tx, profile, &evaluation.names).await?)
+        {
             evaluation = self.context.evaluate(&mut tx, user, Some(profile)).await?;
         }
         evaluation.forbid(&self.context.restores.forbidden);

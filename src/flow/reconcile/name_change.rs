@@ -1,18 +1,22 @@
 //! Display names in an attempt: the name that a user requested, or the default for a user without one.
 //!
-//! Owns the result of a requested name. Must never let a name that Auth0 refuses hold back a role.
+//! Owns the result of a requested name, and that it reaches no account made after the request. Must never let a name that Auth0 refuses
+//! hold back a role.
 
 use std::time::Duration;
 
-use tracing::error;
+use tracing::{error, info};
 use uuid::Uuid;
 
 use super::attempt::{Attempt, Completed};
 use crate::auth0::{CallError, Profile};
 use crate::flow::backoff::base_delay;
-use crate::store::{Enqueue, Priority, StoreError, Tx, display_names, leases, work_queue};
+use crate::store::{Enqueue, Priority, StoreError, Tx, display_names, leases, users, work_queue};
 use rolekeeper_domain::display_name::{NameChange, NameSource, SeenName, name_change};
 use rolekeeper_domain::snapshot::DisplayNameState;
+
+/// A request this much older than the account is certainly not of it, by the clocks of Postgres and Auth0.
+const CLOCKS_APART: time::Duration = time::Duration::minutes(1);
 
 /// A name to write.
 #[derive(Debug)]
@@ -23,6 +27,34 @@ pub(super) struct Named {
 }
 
 impl Attempt {
+    /// Ends a name that was requested before the account of the profile was made: an earlier account of the id had it. Returns whether
+    /// there was one.
+    pub(super) async fn end_earlier_name(
+        &self,
+        tx: &mut Tx<'_>,
+        profile: &Profile,
+        names: &DisplayNameState,
+    ) -> Result<bool, StoreError> {
+        let Some(created_at) = profile.created_at().filter(|_| names.requested.is_some()) else {
+            return Ok(false);
+        };
+        let user = self.claim.user.as_str();
+        let made_at = match users::created_at(tx, &[user]).await?.remove(user) {
+            // The request of a linked id may be older than the account.
+            Some(before) if before >= created_at => return Ok(false),
+            Some(_) => created_at,
+            None => created_at.saturating_sub(CLOCKS_APART),
+        };
+        let ended = display_names::end_before(tx, user, made_at).await?;
+        if ended {
+            info!(
+                user.id = user,
+                "a requested display name ends: it is older than the account that has the id now"
+            );
+        }
+        Ok(ended)
+    }
+
     /// The name to be written. A requested name that the profile already shows counts as applied.
     pub(super) async fn name(
         &self,

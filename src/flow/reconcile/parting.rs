@@ -1,4 +1,4 @@
-//! Roles that their rule never revokes, at the end of a link.
+//! Roles that their rule never revokes, or keeps between its thresholds, at the end of a link.
 //!
 //! Owns which of the two ids keeps such a role: each keeps what it had, or earns, by itself. Must never take a role from an account for
 //! which another reason may be known than the id that leaves it.
@@ -7,7 +7,7 @@ use super::attempt::Attempt;
 use crate::store::own_decisions::{self, BeforeLink};
 use crate::store::{StoreError, Tx};
 use rolekeeper_domain::evaluation::Evaluation;
-use rolekeeper_domain::rule::{Revoke, Rule};
+use rolekeeper_domain::rule::Rule;
 
 impl Attempt {
     /// Splits these roles between ids and the accounts that they leave, each with its account. Call it once the links are removed.
@@ -17,7 +17,7 @@ impl Attempt {
         leaving: &[(&str, &str)],
     ) -> Result<(), StoreError> {
         let rules = self.context.rules.as_slice().iter();
-        let kept: Vec<&Rule> = rules.filter(|rule| rule.revoke == Revoke::Never).collect();
+        let kept: Vec<&Rule> = rules.filter(|rule| rule.outlasts_its_count()).collect();
         if kept.is_empty() {
             return Ok(());
         }
@@ -45,7 +45,7 @@ impl Attempt {
         (rule, own): (&Rule, &BeforeLink),
     ) -> Result<(), StoreError> {
         let earns = |of: &Evaluation<'_>| rule.decide(of.plays(rule), None, of.now()).wanted;
-        if own.wanted {
+        if own.wanted && rule.keeps(theirs.plays(rule)) {
             own_decisions::give_back(tx, alias, &rule.role).await?;
         }
         if own.account_wanted || !(own.wanted || earns(theirs)) {

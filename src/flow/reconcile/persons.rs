@@ -24,7 +24,6 @@ use rolekeeper_domain::evaluation::{Own, Sight, carried};
 use rolekeeper_domain::ids::UserId;
 use rolekeeper_domain::person::{Relinked, relinked};
 use rolekeeper_domain::plan::SeenRoles;
-use rolekeeper_domain::rule::Revoke;
 use rolekeeper_domain::snapshot::Assignment;
 
 /// The linked ids and the roles that a profile shows; none of both for an account that Auth0 does not know.
@@ -193,7 +192,11 @@ impl Attempt {
         };
         let user = self.claim.user.as_str();
         let evaluation = self.context.evaluate(tx, user, Some(profile)).await?;
-        Ok(self.same_account(tx, profile, &evaluation).await? == Account::Another)
+        let account = self.same_account(tx, profile, &evaluation).await?;
+        if account == Account::Same {
+            self.end_earlier_name(tx, profile, &evaluation.names).await?;
+        }
+        Ok(account == Account::Another)
     }
 
     /// Links one id: its open work ends, its roles move to the primary. `moved`: by the operator's word. Returns what was written
@@ -241,7 +244,7 @@ impl Attempt {
                 moved,
             };
             let (own, account) = (Own::of(theirs, false), Own::of(role, sight.shown));
-            if moved || own.suppressed || rule.revoke == Revoke::Never {
+            if moved || own.suppressed || rule.outlasts_its_count() {
                 own_decisions::keep(tx, (alias, user), name, &own, (moved, account.wanted)).await?;
             }
             if moved {

@@ -5,6 +5,7 @@
 use super::pass::Window;
 use crate::store::Cursor;
 use rolekeeper_domain::explanation::moment;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::replay::Report;
 use rolekeeper_domain::rule::{Rule, Rules};
 
@@ -21,50 +22,11 @@ pub(super) struct NotKnown<'a> {
 impl NotKnown<'_> {
     pub(super) fn sentences(&self) -> Vec<String> {
         let mut all = vec![self.before()];
-        let unknown = &self.report.unknown;
-        let mut numbered = |number: u64, text: &str| {
-            if number > 0 {
-                all.push(format!("{number} {text}"));
-            }
-        };
-        numbered(
-            self.window.missing,
-            "messages are missing between the replayed ones. If they were counted, they count here from the start",
-        );
-        numbered(
-            unknown.before_deletion,
-            "playlists were deleted meanwhile. Their counts before that are not known, so they count nothing until then; their owners are \
-             marked as uncertain",
-        );
-        numbered(
-            unknown.unclear,
-            "playlists have a present state that does not follow from the messages: an owner was erased, or messages were counted that the \
-             stream does not have. They count nothing; their owners are marked as uncertain",
-        );
-        numbered(
-            unknown.shifted,
-            "playlists have a present count that is not that of the messages: plays were imported, counts below 0 were set to 0 (forgive), \
-             DEDUP_WINDOW dropped repeats, or messages are missing. The difference counts here from the start; their owners are marked as uncertain",
-        );
-        numbered(
-            unknown.maybe_forgiven,
-            "playlists may have had a count below 0 that was set to 0 meanwhile (forgive). The retractions before that count here too; their \
-             owners are marked as uncertain",
-        );
-        numbered(
-            unknown.maybe_repeated,
-            "playlists have a retraction that may repeat one from before the first message, which was folded late. It counts here; their \
-             owners are marked as uncertain",
-        );
-        numbered(
-            unknown.owner_assumed,
-            "playlists that existed before were saved or deleted meanwhile. Their owner before that is not stored; it is taken to be the \
-             one that the message names",
-        );
-        numbered(
-            unknown.began_between,
-            "roles belong to users whose count began between revoke_below and grant_at. Whether they held the role is not known; it is \
-             taken as not held",
+        let numbered = self.numbered().into_iter().filter(|(number, ..)| *number > 0);
+        all.extend(
+            numbered.map(|(number, (one, several), text)| {
+                format!("{number} {} {text}", noun(number, one, several))
+            }),
         );
         let cursor = self.cursor.map_or(0, |cursor| cursor.last_seq.unsigned_abs());
         let lost = self
@@ -73,7 +35,12 @@ impl NotKnown<'_> {
             .map_or(0, |first| first.saturating_sub(cursor + 1));
         if lost > 0 && cursor > 0 {
             all.push(format!(
-                "{lost} messages behind the cursor are no longer in the stream, and were never counted"
+                "{lost} {} never counted",
+                noun(
+                    lost,
+                    "message behind the cursor is no longer in the stream, and was",
+                    "messages behind the cursor are no longer in the stream, and were"
+                )
             ));
         }
         let timed = |rule: &Rule| !rule.grace.is_zero() || !rule.min_hold.is_zero();
@@ -103,6 +70,62 @@ impl NotKnown<'_> {
                 .to_owned(),
         );
         all
+    }
+
+    /// The sentences that begin with a number, with their nouns; those with 0 are left out.
+    fn numbered(&self) -> [(u64, (&str, &str), &str); 8] {
+        let unknown = &self.report.unknown;
+        [
+            (
+                self.window.missing,
+                ("message is", "messages are"),
+                "missing between the replayed ones. Those that were counted count here from the start",
+            ),
+            (
+                unknown.before_deletion,
+                ("playlist was", "playlists were"),
+                "deleted meanwhile. A count before that is not known, so it is nothing until then; the owners are marked as uncertain",
+            ),
+            (
+                unknown.unclear,
+                ("playlist has", "playlists have"),
+                "a present state that does not follow from the messages: an owner was erased, or messages were counted that the stream \
+                 does not have. Such a playlist counts nothing; the owners are marked as uncertain",
+            ),
+            (
+                unknown.shifted,
+                ("playlist has", "playlists have"),
+                "a present count that is not that of the messages: plays were imported, counts below 0 were set to 0 (forgive), \
+                 DEDUP_WINDOW dropped repeats, or messages are missing. The difference counts here from the start; the owners are marked as uncertain",
+            ),
+            (
+                unknown.maybe_forgiven,
+                ("playlist", "playlists"),
+                "may have had a count below 0 that was set to 0 meanwhile (forgive). The retractions before that count here too; the \
+                 owners are marked as uncertain",
+            ),
+            (
+                unknown.maybe_repeated,
+                ("playlist has", "playlists have"),
+                "a retraction that may repeat one from before the first message, which was folded late. That one counts here; the \
+                 owners are marked as uncertain",
+            ),
+            (
+                unknown.owner_assumed,
+                (
+                    "playlist that existed before was",
+                    "playlists that existed before were",
+                ),
+                "saved or deleted meanwhile. The owner before that is not stored; it is taken to be the \
+                 one that the message names",
+            ),
+            (
+                unknown.began_between,
+                ("role belongs to a user", "roles belong to users"),
+                "whose count began between revoke_below and grant_at. Whether the role was held is not known; it is \
+                 taken as not held",
+            ),
+        ]
     }
 
     fn before(&self) -> String {

@@ -20,6 +20,7 @@ use crate::store::Way;
 use rolekeeper_domain::act;
 use rolekeeper_domain::date::of_unix_micros;
 use rolekeeper_domain::explanation::moment;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::view::brakes::{Brakes, Kind};
 use rolekeeper_domain::view::figures::grouped;
 
@@ -129,8 +130,14 @@ fn answer(kind: Kind, way: Way, outcome: &Outcome) -> (StatusCode, String) {
     };
     match outcome {
         Outcome::Ended(users) => {
-            let users = grouped(i64::try_from(*users).unwrap_or(i64::MAX));
-            (StatusCode::OK, format!("{what}: {users} users {past}: {of_way}."))
+            let (grouped, users) = (
+                grouped(i64::try_from(*users).unwrap_or(i64::MAX)),
+                noun(*users, "user", "users"),
+            );
+            (
+                StatusCode::OK,
+                format!("{what}: {grouped} {users} {past}: {of_way}."),
+            )
         }
         Outcome::GoesOn => {
             let said = format!(

@@ -19,6 +19,7 @@ use super::viewer::Viewer;
 use crate::store::Explained;
 use rolekeeper_domain::explanation::{RoleExplained, moment};
 use rolekeeper_domain::ids::{Token, UserId};
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::rule::Measure;
 use rolekeeper_domain::view::count_history::{CountHistory, End};
 use rolekeeper_domain::view::figures::grouped;
@@ -151,8 +152,9 @@ fn ends(history: &CountHistory) -> String {
     };
     let messages = u64::min(history.messages, i64::MAX.unsigned_abs());
     let mut text = format!(
-        "From {} messages of the playlist's partition of APP_EVENTS, stored from {} to {}.",
+        "From {} {} of the playlist's partition of APP_EVENTS, stored from {} to {}.",
         grouped(i64::try_from(messages).unwrap_or(i64::MAX)),
+        noun(messages, "message", "messages"),
         moment(first.at),
         moment(last.at)
     );

@@ -60,7 +60,7 @@ async fn a_count_below_0_is_told_of_and_can_be_forgiven() {
         .command(&["forgive", "--all", "--why", "bots of last year"])
         .await;
     assert!(
-        text(&forgiven).contains("1 playlists were below 0"),
+        text(&forgiven).contains("1 playlist was below 0"),
         "{}",
         text(&forgiven)
     );

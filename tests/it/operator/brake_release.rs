@@ -57,10 +57,10 @@ async fn a_release_waits_in_no_circle_with_a_fold_and_an_attempt() {
     };
     let (released, ()) = tokio::join!(release, others);
     let said = String::from_utf8_lossy(&released.stdout).into_owned();
-    assert!(said.contains("1 users released"), "{said}");
+    assert!(said.contains("1 user released"), "{said}");
     // Bob waits without an attempt, and so does not pass.
     assert!(
-        said.contains("1 waiting users were not held: their changes count again"),
+        said.contains("1 waiting user was not held: these changes count again"),
         "{said}"
     );
     let left = "SELECT count(*) FROM work_queue WHERE held_by IS NOT NULL OR (pass_revokes AND user_id <> 'auth0|ann')";

@@ -106,7 +106,7 @@ async fn a_key_that_the_tenant_does_not_take_stops_everyone() {
         assert!(message.contains(why), "{message}");
     }
     let error = read(&client(&by_secret, &keys.file(), None)).await.unwrap_err();
-    assert!(matches!(error, CallError::Scope { .. }), "{error:?}");
+    assert!(matches!(error, CallError::Credentials { .. }), "{error:?}");
 }
 
 /// Signs these parts of an assertion with the key.

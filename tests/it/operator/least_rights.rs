@@ -12,7 +12,7 @@ use super::evidence::chained;
 use crate::world::erasure::KEY;
 use crate::world::events::{plays, saved};
 use crate::world::oracle::ROLE;
-use crate::world::{ANN, PASSWORD, World, roles};
+use crate::world::{ANN, PASSWORD, World, roles, text};
 
 /// All commands but those that end the data of a user.
 const COMMANDS: [&[&str]; 21] = [
@@ -221,4 +221,16 @@ async fn a_reader_of_role_changes_reads_and_changes_nothing() {
         let answer = tokio::time::timeout(Duration::from_millis(500), asked).await;
         assert!(!matches!(answer, Ok(Ok(_))), "{subject}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn migrate_by_the_running_role_names_the_one_to_use() {
+    let world = World::builder().workers(0).least_rights().start().await;
+    let refused = world.command(&["migrate"]).await;
+    let said = text(&refused);
+    assert!(!refused.status.success(), "{said}");
+    assert!(
+        said.contains("DATABASE_URL") && said.contains("rolekeeper_migrate"),
+        "{said}"
+    );
 }

@@ -1,4 +1,4 @@
-//! Roles that their rule never revokes: after the end of a link each id has what it earned by itself.
+//! Roles that their rule never revokes, or keeps between its thresholds: after the end of a link each id has what it earned by itself.
 
 use crate::world::World;
 use crate::world::events::{plays, retraction, saved};
@@ -104,5 +104,58 @@ async fn a_role_that_only_both_together_earned_stays() {
     world.tenant.login(ANN).expect("a login");
     linked_and_unlinked(&world, ANN).await;
     world.rests_with(ANN, &[ROLE]).await;
+    world.rests_with(GOOGLE, &[]).await;
+}
+
+/// A world whose rule keeps the role between 50 and 100 plays; the second account has earned it.
+async fn between(more: &str) -> (World, RulesFile) {
+    let file = RulesFile::new(&rule(ROLE, 100, 50, more));
+    let builder = World::builder().env("RULES_FILE", file.path().display());
+    let world = builder.start().await;
+    world.connect_log_stream().await;
+    world.two_accounts_here().await;
+    (world, file)
+}
+
+/// Takes back the first plays of the second account.
+async fn falls_by(world: &World, plays: u32) {
+    let counted = "SELECT plays FROM playlists WHERE playlist_id = 'pl_google'";
+    let taken_back =
+        (0..plays).map(|n| retraction(&format!("r-{n}"), &format!("pl_google-{n}"), "pl_google"));
+    world.publish(&taken_back.collect::<Vec<_>>()).await;
+    world
+        .count_is("its count fell", counted, i64::from(100 - plays))
+        .await;
+}
+
+#[tokio::test]
+async fn an_account_between_the_thresholds_keeps_no_role_of_an_id() {
+    let (world, _file) = between("").await;
+    let mut events = vec![saved("s-ann", "pl_ann", ANN)];
+    events.extend(plays("ann", "pl_ann", 0..60));
+    world.publish(&events).await;
+    world.quiet().await;
+    linked_and_unlinked(&world, ANN).await;
+    world.rests_with(ANN, &["mentor"]).await;
+    world.rests_with(GOOGLE, &[ROLE]).await;
+}
+
+#[tokio::test]
+async fn an_id_between_the_thresholds_has_its_role_again() {
+    let (world, _file) = between("").await;
+    falls_by(&world, 40).await;
+    linked_and_unlinked(&world, ANN).await;
+    world.rests_with(ANN, &["mentor"]).await;
+    world.rests_with(GOOGLE, &[ROLE]).await;
+}
+
+#[tokio::test]
+async fn an_id_that_fell_below_meanwhile_has_no_role_again() {
+    let (world, _file) = between("grace = \"1h\"").await;
+    world.link();
+    world.role_follows().await;
+    falls_by(&world, 60).await;
+    world.unlink();
+    world.linked(0).await;
     world.rests_with(GOOGLE, &[]).await;
 }

@@ -163,7 +163,7 @@ async fn f46_what_the_operator_drops_is_not_restored() {
     world.quiet().await;
     let dropped = world.command(&["brake", "drop", "restores"]).await;
     assert!(
-        text(&dropped).contains("restores: 1 users dropped"),
+        text(&dropped).contains("restores: 1 user dropped"),
         "{}",
         text(&dropped)
     );

@@ -116,5 +116,6 @@ impl World {
 
 /// The first line of the result, for this number of holders.
 pub(crate) fn found(number: usize) -> String {
-    format!("{ROLE}: {number} users hold the role at Auth0\n")
+    let holders = if number == 1 { "user holds" } else { "users hold" };
+    format!("{ROLE}: {number} {holders} the role at Auth0\n")
 }

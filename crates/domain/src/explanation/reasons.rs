@@ -30,7 +30,10 @@ pub(super) struct About<'a> {
 pub(super) fn counted(rule: &Rule, about: &About<'_>) -> String {
     let count = plays(about.plays);
     let what = match (rule.of, about.best) {
-        (Measure::AllPlaylists, _) => format!("All {} playlists together have {count}", about.playlists),
+        (Measure::AllPlaylists, _) => match about.playlists {
+            1 => format!("The user's only playlist has {count}"),
+            several => format!("All {several} playlists together have {count}"),
+        },
         (Measure::BestPlaylist, Some(best)) => {
             format!("The most played playlist, {}, has {count}", best.playlist_id)
         }

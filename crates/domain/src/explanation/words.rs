@@ -6,6 +6,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::system::CountedTo;
+use crate::plural::noun;
 
 /// A time in UTC and whole seconds.
 #[must_use]
@@ -17,11 +18,7 @@ pub fn moment(at: OffsetDateTime) -> String {
 
 /// A number of plays.
 pub(crate) fn plays(number: i64) -> String {
-    if number == 1 {
-        "1 play".to_owned()
-    } else {
-        format!("{number} plays")
-    }
+    format!("{number} {}", noun(number, "play", "plays"))
 }
 
 /// A stored text in one line.

@@ -152,6 +152,12 @@ impl Rule {
         plays >= self.revoke_below || self.revoke == Revoke::Never
     }
 
+    /// Whether a holder may keep the role with a count that would not give it.
+    #[must_use]
+    pub fn outlasts_its_count(&self) -> bool {
+        self.revoke == Revoke::Never || self.revoke_below < self.grant_at
+    }
+
     /// Decides at `now`, by the clock that `before` was written with. Between the thresholds the last decision stays.
     #[must_use]
     pub fn decide(&self, plays: i64, before: Option<&Before>, now: OffsetDateTime) -> Decision {

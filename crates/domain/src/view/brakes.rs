@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::{Capped, seconds, seconds_if_any};
 use crate::explanation::{Paused, moment};
+use crate::plural::noun;
 
 /// The kind of changes that a brake holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,15 +213,21 @@ impl Brake {
         let held = self.held;
         match self.changes {
             Kind::Gone => format!(
-                "engaged since {since}, when Auth0 had reported {users} of {of} known users as unknown; {held} held"
+                "engaged since {since}, when Auth0 had reported {users} of {of} known {} as unknown; {held} held",
+                noun(of, "user", "users")
             ),
             Kind::Restores => format!(
-                "engaged since {since}, when {users} users would have changed; {held} held, {} more wait",
-                self.waiting
+                "engaged since {since}, when {users} {} would have changed; {held} held, {} more {}",
+                noun(users, "user", "users"),
+                self.waiting,
+                noun(self.waiting.number, "waits", "wait")
             ),
             Kind::Revokes | Kind::Grants | Kind::Removals => format!(
-                "engaged since {since}, when {users} users would have changed, of {of} holders; {held} held, {} more wait",
-                self.waiting
+                "engaged since {since}, when {users} {} would have changed, of {of} {}; {held} held, {} more {}",
+                noun(users, "user", "users"),
+                noun(of, "holder", "holders"),
+                self.waiting,
+                noun(self.waiting.number, "waits", "wait")
             ),
         }
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{Capped, seconds};
+use crate::plural::noun;
 
 /// Most decisions of one kind that are counted in one span.
 pub const COUNTED_AT_MOST: i64 = 5_000;
@@ -94,10 +95,12 @@ impl Changes {
     pub fn title(&self, period: Period) -> String {
         let (granted, revoked) = self.sums();
         format!(
-            "Last {}: {} grants and {} revokes decided",
+            "Last {}: {} {} and {} {} decided",
             period.word(),
             granted.grouped(),
-            revoked.grouped()
+            noun(granted.number, "grant", "grants"),
+            revoked.grouped(),
+            noun(revoked.number, "revoke", "revokes")
         )
     }
 }

@@ -5,6 +5,7 @@
 
 use super::figures::{grouped, rate, span};
 use super::pipe::{Pipe, Place, Stage};
+use crate::plural::noun;
 
 /// Age from which on a stage is late, in seconds.
 const LATE_S: f64 = 60.0;
@@ -70,6 +71,7 @@ impl Pipe {
     #[must_use]
     pub fn lines(&self, stage: &Stage) -> Vec<String> {
         let rate = rate(stage.per_s);
+        let waiting = stage.lag.map_or(0, |lag| lag.number);
         let lag = stage.lag.map_or_else(|| "-".to_owned(), |lag| lag.to_string());
         let age = stage.age_s.map_or_else(|| "-".to_owned(), span);
         let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), grouped);
@@ -83,11 +85,11 @@ impl Pipe {
             ],
             Place::FoldAppEvents | Place::FoldAuth0Logs => vec![
                 format!("{rate} folded"),
-                format!("{lag} messages wait"),
+                format!("{lag} {}", noun(waiting, "message waits", "messages wait")),
                 format!("{age} behind"),
             ],
             Place::WorkQueue => vec![
-                format!("{lag} users wait"),
+                format!("{lag} {}", noun(waiting, "user waits", "users wait")),
                 format!("longest due {age}"),
                 format!("{} parked, {} held", number(self.parked), number(self.held)),
             ],
@@ -102,7 +104,7 @@ impl Pipe {
             ],
             Place::Announce => vec![
                 format!("{rate} announced"),
-                format!("{lag} changes wait"),
+                format!("{lag} {}", noun(waiting, "change waits", "changes wait")),
                 format!("oldest {age}"),
             ],
         }

@@ -59,7 +59,7 @@ async fn the_command_changes_says_what_its_page_says() {
     world.earn(ANN, "pl_1").await;
     world.settled().await;
     let browser = Browser::signed_in(&world.worker(), "ann", READ_TOKEN).await;
-    let title = "Last hour: 1 grants and 0 revokes decided";
+    let title = "Last hour: 1 grant and 0 revokes decided";
     let page = browser.page("/console/changes?period=hour").await;
     let said = world.told(&["changes", "--period", "hour"]).await;
     assert!(page.contains(title) && said.starts_with(title), "{said}");

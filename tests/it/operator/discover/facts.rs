@@ -221,3 +221,27 @@ async fn a_missing_scope_is_named() {
     world.tenant.register_client(Client::new(CLIENT, "secret"));
     assert!(world.told(&["discover"]).await.starts_with(&found(3)));
 }
+
+#[tokio::test]
+async fn a_wrong_secret_is_no_missing_scope() {
+    let world = World::start().await;
+    let env = [("AUTH0_CLIENT_SECRET", "another"), ("ERASURE_KEY", KEY)];
+    for command in [
+        &["discover"][..],
+        &["verify", "--roles"],
+        &["erase", "auth0|ann", "--why", "a test"],
+        &["move", "auth0|ann", "auth0|bob", "--why", "a test"],
+    ] {
+        let output = world.command_with(command, &env).await;
+        let said = text(&output);
+        assert!(!output.status.success(), "{command:?}: {said}");
+        assert!(
+            said.contains("does not accept the client's credentials"),
+            "{command:?}: {said}"
+        );
+        assert!(
+            said.contains("AUTH0_CLIENT_ID") && !said.contains("scope"),
+            "{command:?}: {said}"
+        );
+    }
+}

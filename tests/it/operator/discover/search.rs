@@ -90,7 +90,7 @@ async fn entries_that_are_no_user_are_counted() {
         .hold_fault(CallMatch::to(Endpoint::ListUsers), broken);
     let said = world.told(&["discover"]).await;
     assert!(
-        said.starts_with(&found(8)) && said.contains("\n1 entries of Auth0's result"),
+        said.starts_with(&found(8)) && said.contains("\n1 entry of Auth0's result"),
         "{said}"
     );
 }

@@ -106,7 +106,7 @@ async fn changes_without_a_place_are_reported() {
         .await;
     let said = found(&world).await;
     assert!(
-        said.contains("1 changes that were completed in the period have no place"),
+        said.contains("1 change that was completed in the period has no place"),
         "{said}"
     );
     world.start_worker().await;

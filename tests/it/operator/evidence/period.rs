@@ -56,7 +56,7 @@ async fn a_change_that_is_committed_late_is_not_missed() {
     open.commit().await.expect("a commit");
     let (succeeded, said) = command.ended().await;
     assert!(
-        !succeeded && said.contains("1 changes that were completed in the period have no place"),
+        !succeeded && said.contains("1 change that was completed in the period has no place"),
         "{said}"
     );
 }

@@ -119,7 +119,7 @@ async fn a_play_while_a_plan_is_applied_is_an_error_without_partial() {
     assert!(code == Some(1) && said.contains(left), "{said}");
     assert!(queued(&world).await.is_empty());
     let (code, said) = applied(&world, &path).await;
-    let refused = "nothing was done, since the facts of 1 of 1 users have changed";
+    let refused = "nothing was done, since the facts of 1 of 1 user have changed";
     assert!(
         code == Some(1) && said.contains(refused),
         "in force already: {said}"

@@ -79,7 +79,7 @@ async fn a_stale_plan_is_refused_each_time() {
             .await;
         let (code, said) = done(&world, &["apply", &path, "--why", "a test"]).await;
         assert!(
-            code == Some(1) && said.contains("the facts of 1 of 1 users have changed"),
+            code == Some(1) && said.contains("the facts of 1 of 1 user have changed"),
             "{said}"
         );
     }

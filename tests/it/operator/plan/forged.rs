@@ -94,7 +94,7 @@ async fn a_change_that_the_facts_do_not_give_is_refused() {
     });
     let (code, said) = done(&world, &["apply", &path, "--why", "a test"]).await;
     assert!(
-        code == Some(1) && said.contains("nothing was done, since the facts of 1 of 1 users have changed"),
+        code == Some(1) && said.contains("nothing was done, since the facts of 1 of 1 user have changed"),
         "{said}"
     );
     assert!(queued(&world).await.is_empty());

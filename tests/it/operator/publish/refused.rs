@@ -18,7 +18,7 @@ async fn nothing_of_a_file_with_bad_lines_is_sent() {
         "line 2: bad_value: played_at: expected a time in RFC 3339, got \"today\"\n",
         "line 4: not_json: ",
         "line 7: oversized: ",
-        "3 bad lines, 4 good ones: nothing was sent. Correct the lines, or add --skip-bad",
+        "3 bad lines, 4 good ones: nothing was sent. Correct the bad lines, or add --skip-bad",
     ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }

@@ -109,7 +109,7 @@ async fn a_deletion_hides_the_count_before_it() {
         (found, &trimmed["users"][0]["uncertain"]),
         (vec!["more-9".to_owned()], &json!(true))
     );
-    assert!(says(&trimmed, "1 playlists were deleted meanwhile"), "{trimmed}");
+    assert!(says(&trimmed, "1 playlist was deleted meanwhile"), "{trimmed}");
 }
 
 async fn counted(world: &World) -> Option<i64> {
@@ -175,7 +175,7 @@ async fn a_retraction_that_may_repeat_an_earlier_one_is_uncertain() {
     let late = simulated(&world, &proposed(12, 12), &[]).await;
     assert_eq!(late["unknown"]["maybe_repeated"], 1, "{late}");
     assert!(
-        says(&late, "1 playlists have a retraction that may repeat one"),
+        says(&late, "1 playlist has a retraction that may repeat one"),
         "{late}"
     );
     let marked = &late["users"][0];

@@ -54,7 +54,7 @@ async fn a_count_changed_by_hand_is_found() {
     let output = world.command(&["verify", "--counts"]).await;
     let said = text(&output);
     assert!(
-        said.contains("Counts: 1 differ of 2 playlists in 64 partitions"),
+        said.contains("Counts: 1 differs of 2 playlists in 64 partitions"),
         "{said}"
     );
     assert!(
@@ -85,7 +85,7 @@ async fn each_other_change_by_hand_is_found_and_corrected() {
     assert_eq!(ids, ["forged", "pl_ann", "pl_bob", "pl_cid", "pl_dan"]);
     let said = world.told(&["rebuild", "--why", "a test"]).await;
     assert!(
-        said.contains("5 were corrected, and their owners enqueued"),
+        said.contains("5 were corrected, and the owners enqueued"),
         "{said}"
     );
     assert_eq!(counts(&world).await["differing"], 0);

@@ -9,6 +9,7 @@ mod bases;
 mod counts;
 mod history;
 mod killed;
+mod locks;
 mod others;
 mod rebuild;
 mod roles;

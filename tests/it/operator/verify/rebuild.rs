@@ -55,7 +55,7 @@ async fn roles_follow_the_corrected_counts() {
         .await;
     let said = world.told(&["rebuild", "--why", "a test"]).await;
     assert!(
-        said.contains("2 were corrected, and their owners enqueued"),
+        said.contains("2 were corrected, and the owners enqueued"),
         "{said}"
     );
     world
@@ -91,7 +91,7 @@ async fn sums_of_all_playlists_are_corrected_too() {
     );
     let said = world.told(&["rebuild", "--why", "a test"]).await;
     assert!(
-        said.contains("the sums of 1 users; the users are enqueued"),
+        said.contains("the sums of 1 user; the users are enqueued"),
         "{said}"
     );
     let (_, code) = verified(&world, &["--counts"]).await;

@@ -44,7 +44,7 @@ async fn a_role_removed_at_the_tenant_is_found() {
     assert_eq!(result["roles"]["differences"], json!([found]));
     assert_eq!(result["counts"]["differing"], 0);
     let said = text(&world.command(&["verify", "--roles"]).await);
-    assert!(said.contains("Roles: 1 differ of those of 2 holders"), "{said}");
+    assert!(said.contains("Roles: 1 differs of those of 2 holders"), "{said}");
     assert_eq!(world.roles(ANN), ["mentor"], "nothing is changed");
 }
 

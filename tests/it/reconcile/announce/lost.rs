@@ -93,3 +93,25 @@ async fn f59_a_stream_that_was_made_again_is_filled_again() {
     earns(&world, 6).await;
     assert_eq!(worker.count(LOST).await, Some(0));
 }
+
+/// JetStream drops a message id as a duplicate for a while, also after it lost the message to a purge.
+#[tokio::test]
+async fn what_was_purged_is_sent_again_after_the_window() {
+    let world = World::start().await;
+    for n in 1..=2 {
+        earns(&world, n).await;
+    }
+    world.set_duplicate_window(STREAM, Duration::from_secs(3)).await;
+    let stream = world.jetstream.get_stream(STREAM).await.expect("the stream");
+    stream.purge().await.expect("purged");
+    let said = world.told(&["announce", "--from", "start"]).await;
+    assert!(said.contains("2 changes"), "{said}");
+    let held = async || {
+        let stream = world.jetstream.get_stream(STREAM).await.expect("the stream");
+        stream.cached_info().state.messages == 2
+    };
+    world.eventually("the stream holds both again", held).await;
+    world
+        .count_is("all is sent", "SELECT count(*) FROM announce_again", 0)
+        .await;
+}

@@ -2,6 +2,7 @@
 
 mod default;
 mod failures;
+mod made_again;
 mod rate;
 mod requested;
 mod shadow;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolekeeper_sandbox::tenant::{Actor, CallMatch, Endpoint, Fault};
+use rolekeeper_sandbox::tenant::Actor;
 use rolekeeper_sandbox::traffic::management::Management;
 use rolekeeper_sandbox::traffic::others;
 use serde_json::json;
@@ -20,7 +20,7 @@ const TAKEN_OVER_WITHIN: Duration = Duration::from_mins(1);
 const DELAY: Duration = Duration::from_secs(5);
 
 /// The number of times that we left Ann with the role, or without it.
-fn written(world: &World, with_role: bool) -> usize {
+pub(super) fn written(world: &World, with_role: bool) -> usize {
     let by_us = Actor::Client(CLIENT.to_owned());
     let history = world.tenant.history(ANN);
     let ours = history.iter().filter(|version| version.by == by_us);
@@ -138,34 +138,6 @@ async fn a_late_grant_of_what_is_not_earned_any_more_goes_again() {
         .await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor"]);
-}
-
-/// Another attempt takes the user while the write is in flight, and takes the role away again before the response.
-#[tokio::test]
-async fn a_late_result_is_not_taken_for_the_state() {
-    let world = World::start().await;
-    let slow = CallMatch::to(Endpoint::PatchUser).client(CLIENT).user(ANN);
-    let later = Fault::DelayedAnswer(Duration::from_secs(8));
-    world.tenant.fault_once(slow, later);
-    world.seed_user(ANN, &["mentor"]);
-    world.earn(ANN, "pl_1").await;
-    let sent = async || world.tenant.faults_waiting() == 0;
-    world.eventually("the write is in flight", sent).await;
-    world.publish(&[retraction("r1", "pl_1-0", "pl_1")]).await;
-    world
-        .run_sql("UPDATE work_queue SET lease_until = now() - interval '1 second'")
-        .await;
-    let revoked = async || written(&world, false) == 1;
-    world
-        .eventually("another attempt revokes the role", revoked)
-        .await;
-    let answered = "SELECT count(*) FROM profile_writes WHERE answered";
-    world.count_is("the first is in flight", answered, 1).await;
-    world.count_is("both results are stored", answered, 2).await;
-    world.settled().await;
-    world.publish(&plays("more", "pl_1", 0..1)).await;
-    world.settled().await;
-    assert_eq!(world.roles(ANN), ["mentor", ROLE]);
 }
 
 #[tokio::test]

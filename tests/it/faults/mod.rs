@@ -2,6 +2,7 @@
 
 mod cluster;
 mod crash_points;
+mod late_results;
 mod late_writes;
 mod postgres;
 mod replica;

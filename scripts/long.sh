@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Owns the tests that take too long for the checks: the models and their mutants, sabotages of the worker, the fuzzing of all parsers with
-# a new seed, the release binary in a folder with nothing but its libraries, as in its image, the book and the files of a release, then
-# the integration tests of faults, at larger sizes, for several rounds. Prints at the end
+# Owns the tests that take too long for the checks: the models and their mutants, sabotages of the worker, a soak, the fuzzing of all
+# parsers with a new seed, the release binary in a folder with nothing but its libraries, as in its image, the book and the files of a
+# release, then the integration tests of faults, at larger sizes, for several rounds. Prints at the end
 # `N passed, N failed`, tests of all rounds together; exits 1 if any failed.
 #
 #   scripts/long.sh [--rounds N] [FILTER…]    3 rounds of the tests named f30 to f60, races, exactly once, models, takeover, discover and crash points
@@ -46,6 +46,7 @@ one() {
 one models timeout --kill-after=30s "$ROUND_LIMIT" cargo test --quiet --locked -p rolekeeper-models --lib
 one mutants scripts/mutants.sh
 one sabotages scripts/sabotage.sh
+one soak scripts/soak.sh
 # The same two numbers make the same inputs.
 fuzz=(env "FUZZ_SEED=${FUZZ_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}" "FUZZ_CASES=${FUZZ_CASES:-20000}")
 echo "fuzzing; to repeat: ${fuzz[*]:1} cargo test --lib -- fuzz_"

@@ -6,6 +6,7 @@ mod late_results;
 mod late_writes;
 mod postgres;
 mod replica;
+mod soak;
 mod stop;
 mod takeover;
 mod term_ends;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use rolekeeper_sandbox::servers::Process;
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::poll;
 
-/// Longest time to the end after SIGKILL.
+/// Longest time to the end after SIGKILL, and until SIGSTOP has stopped all threads.
 const KILLED_WITHIN: Duration = Duration::from_secs(10);
 /// Longest time until the listeners are there.
 const LISTENS_WITHIN: Duration = Duration::from_secs(20);
@@ -97,11 +97,17 @@ impl Worker {
         self.wait(within).await
     }
 
-    /// Freezes it.
+    /// Freezes it; returns when all of its threads have stopped. On a busy machine the thread that gets the signal may wait for
+    /// a processor, and the others go on until then.
     pub(crate) fn sigstop(&self) {
         self.process()
             .signal(Signal::SIGSTOP)
             .expect("a signal to our own child");
+        let (threads, since) = (format!("/proc/{}/task", self.pid()), Instant::now());
+        while !have_stopped(&threads) {
+            assert!(since.elapsed() < KILLED_WITHIN, "{} does not stop", self.name());
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Continues it.
@@ -253,4 +259,19 @@ impl Worker {
         let request = self.0.http.post(url).header("authorization", token).body(body);
         Some(request.send().await.ok()?.status().as_u16())
     }
+}
+
+/// Whether all threads in this folder are stopped; true for a process that has ended.
+fn have_stopped(threads: &str) -> bool {
+    let threads = fs::read_dir(threads).into_iter().flatten().flatten();
+    let mut states = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+    // The state follows the name, which is in parentheses.
+    states.all(|stat| {
+        stat.rsplit(')').next().is_some_and(|rest| {
+            matches!(
+                rest.trim_start().as_bytes().first(),
+                Some(b'T' | b't' | b'Z' | b'X')
+            )
+        })
+    })
 }

@@ -9,7 +9,6 @@ use rand::rngs::StdRng;
 use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
 use tokio::time::Instant;
 
-use super::traffic::unedited;
 use crate::world::races::shuffled_logs;
 use crate::world::{CLIENT, Worker, World};
 
@@ -131,22 +130,19 @@ fn respond_wrongly(world: &World, rng: &mut StdRng) -> String {
     } else {
         Endpoint::ReadUser
     };
-    let call = CallMatch::to(endpoint).client(CLIENT);
-    let (call, fault) = match rng.random_range(0..11) {
-        0 => (call, Fault::status([429, 500, 503][rng.random_range(0..3)])),
-        1 => (call, Fault::HtmlPage(502)),
-        2 => (call, Fault::Delay(wait(rng, 1_500))),
-        3 | 4 => (call, Fault::DelayedAnswer(wait(rng, 1_500))),
-        5 | 6 => (call, Fault::AppliedButUnanswered),
-        7 => (call, Fault::ConnectionReset),
-        8 => (call, Fault::TornBody),
-        9 => (call, Fault::InvalidJson),
-        _ => {
-            let read = CallMatch::to(Endpoint::ReadUser).client(CLIENT);
-            (read.user(unedited(rng)), Fault::Stale)
-        }
+    let fault = match rng.random_range(0..10) {
+        0 => Fault::status([429, 500, 503][rng.random_range(0..3)]),
+        1 => Fault::HtmlPage(502),
+        2 => Fault::Delay(wait(rng, 1_500)),
+        3 | 4 => Fault::DelayedAnswer(wait(rng, 1_500)),
+        5 | 6 => Fault::AppliedButUnanswered,
+        7 => Fault::ConnectionReset,
+        8 => Fault::TornBody,
+        _ => Fault::InvalidJson,
     };
-    let done = format!("faulty response: {call:?} {}", fault.name());
-    world.tenant.fault_once(call, fault);
+    let done = format!("faulty response: {endpoint:?} {}", fault.name());
+    world
+        .tenant
+        .fault_once(CallMatch::to(endpoint).client(CLIENT), fault);
     done
 }

@@ -79,7 +79,7 @@ impl Soak {
             self.world.check_workers();
             if self.world.is_quiet().await {
                 wrong = self.world.differences_beside_roles().await;
-                wrong.extend(self.traffic.wrong(&self.world));
+                wrong.extend(self.traffic.wrong(&self.world).await);
             }
             wrong.is_empty().then_some(())
         });
@@ -107,5 +107,9 @@ async fn random_faults_for_a_while_leave_all_as_the_oracle_has_it() {
             break;
         }
     }
-    println!("seed {seed}: {rounds} rounds; {}", soak.record);
+    let reported = soak.traffic.reported();
+    println!(
+        "seed {seed}: {rounds} rounds; {reported} lost writes reported; {}",
+        soak.record
+    );
 }

@@ -15,9 +15,6 @@ use crate::world::oracle::ROLE;
 use crate::world::races::{OTHER, THEIRS};
 
 const USERS: usize = 10;
-/// Users whose roles another client writes. The reads of the others may be stale: Auth0 promises that no read is, and no part of the
-/// worker could know of a write that neither a read nor a record has shown.
-const EDITED: usize = 7;
 /// Playlists; the number of a playlist is that of its first owner.
 const PLAYLISTS: usize = 14;
 /// Plays of a new playlist: one less than the threshold.
@@ -32,16 +29,13 @@ pub(super) struct Traffic {
     recent: Vec<Sent>,
     /// The intended roles of the other client, by user.
     meant: BTreeMap<String, BTreeSet<String>>,
+    /// Writes of the other client that the worker has reported as not restored, by user.
+    reported: BTreeMap<String, i64>,
     steps: u32,
 }
 
 fn user(number: usize) -> String {
     format!("auth0|u{}", number % USERS)
-}
-
-/// A user whose roles no other client writes.
-pub(super) fn unedited(rng: &mut StdRng) -> String {
-    user(rng.random_range(EDITED..USERS))
 }
 
 impl Traffic {
@@ -52,6 +46,7 @@ impl Traffic {
             played: BTreeMap::new(),
             recent: vec![],
             meant: (0..USERS).map(|number| (user(number), mentor())).collect(),
+            reported: BTreeMap::new(),
             steps: 0,
         };
         for number in 0..USERS {
@@ -101,7 +96,7 @@ impl Traffic {
                 Some(event) => self.send(world, event, "again").await,
                 None => "nothing".to_owned(),
             },
-            _ => self.edit(world, &user(rng.random_range(0..EDITED)), rng),
+            _ => self.edit(world, &owner, rng),
         }
     }
 
@@ -145,19 +140,50 @@ impl Traffic {
         format!("another client: {user} now {roles:?}")
     }
 
-    /// Users with other roles than the intended and earned ones, in any order: a restored role comes first in the list.
-    pub(super) fn wrong(&self, world: &World) -> Vec<String> {
+    /// Users with other roles than the intended and earned ones, in any order: a restored role comes first in the list. Where the
+    /// response to a write of ours was lost, a role that it removed is reported and not restored: the operator has to act, and here
+    /// the roles that are left are the intended ones from then on.
+    pub(super) async fn wrong(&mut self, world: &World) -> Vec<String> {
         let expected = world.oracle().expected();
-        let wrong = self.meant.iter().filter_map(|(user, meant)| {
-            let mut must: Vec<&str> = meant.iter().map(String::as_str).collect();
-            if expected.earns(std::slice::from_ref(user)) {
-                must.push(ROLE);
+        let mut wrong = Vec::new();
+        let reported = reports(world).await;
+        for (user, meant) in &mut self.meant {
+            let (own, others): (Vec<_>, Vec<_>) =
+                world.roles(user).into_iter().partition(|role| role == ROLE);
+            let is_earned = expected.earns(std::slice::from_ref(user));
+            if own.len() != usize::from(is_earned) {
+                wrong.push(format!("{user}: earns the role: {is_earned}, has {own:?}"));
             }
-            must.sort_unstable();
-            let mut has = world.roles(user);
-            has.sort_unstable();
-            (has != must).then(|| format!("{user} has {has:?}, must have {must:?}"))
-        });
-        wrong.collect()
+            let held: BTreeSet<String> = others.iter().cloned().collect();
+            if held.len() == others.len() && held == *meant {
+                continue;
+            }
+            if reported.get(user) > self.reported.get(user) {
+                *meant = held;
+            } else {
+                wrong.push(format!(
+                    "{user}: the other client left {meant:?}, found {others:?}"
+                ));
+            }
+        }
+        self.reported = reported;
+        wrong
     }
+
+    /// The number of writes that were reported as not restored.
+    pub(super) fn reported(&self) -> i64 {
+        self.reported.values().sum()
+    }
+}
+
+/// Writes of the other client that were reported as not restored, by user.
+async fn reports(world: &World) -> BTreeMap<String, i64> {
+    let rows =
+        "SELECT user_id, count(*) AS reported FROM races WHERE outcome = 'unconfirmed' GROUP BY user_id";
+    let rows = world.rows(rows).await;
+    let of_user = rows.iter().filter_map(|row| {
+        let user = row["user_id"].as_str()?;
+        Some((user.to_owned(), row["reported"].as_i64()?))
+    });
+    of_user.collect()
 }

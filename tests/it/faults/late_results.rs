@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault};
+use serde_json::json;
 
 use super::late_writes::written;
 use crate::world::events::{plays, retraction};
@@ -71,4 +72,36 @@ async fn a_late_result_of_a_revoke_hides_no_later_grant() {
     world.publish(&[retraction("r2", "pl_1-1", "pl_1")]).await;
     world.settled().await;
     assert_eq!(world.roles(ANN), ["mentor"]);
+}
+
+/// Another client writes twice behind a grant whose response was lost, and Auth0 has not confirmed any record when the next
+/// attempt reads the profile.
+#[tokio::test]
+async fn a_grant_without_a_response_stays_ours_behind_other_writes() {
+    let world = World::start().await;
+    world.seed_user(ANN, &["mentor"]);
+    world.earn(ANN, "pl_1").await;
+    world.settled().await;
+    world.publish(&[retraction("r1", "pl_1-0", "pl_1")]).await;
+    world.settled().await;
+    world.connect_log_stream().await;
+    let confirmations = CallMatch::to(Endpoint::ReadLog);
+    world.tenant.hold_fault(confirmations, Fault::status(503));
+    let grant = CallMatch::to(Endpoint::PatchUser).client(CLIENT).user(ANN);
+    world.tenant.fault_once(grant, Fault::AppliedButUnanswered);
+    world.publish(&plays("more", "pl_1", 0..1)).await;
+    let applied = async || written(&world, true) == 2;
+    world.eventually("the grant is applied", applied).await;
+    for roles in [&["mentor", ROLE, "staff"][..], &["mentor", ROLE]] {
+        let patch = json!({"app_metadata": {"roles": roles}});
+        let edited = world.tenant.edit_by_other_client("crm", ANN, patch);
+        edited.expect("an edit");
+    }
+    world.publish(&[retraction("r2", "pl_1-1", "pl_1")]).await;
+    let seen = "SELECT count(*) FROM role_changes WHERE outcome = 'confirmed'";
+    world.count_is("the grant is seen", seen, 1).await;
+    world.tenant.clear_faults();
+    let gone = async || world.roles(ANN) == ["mentor"];
+    world.eventually("the role is revoked", gone).await;
+    world.settled().await;
 }

@@ -164,7 +164,8 @@ impl<'r> Evaluation<'r> {
     }
 
     /// Marks a role of which it is not yet known whether a person caused its state, held or not. The role is left open
-    /// where its state differs from the last known one, unless the rules restore it in any case, or a pin decides.
+    /// where its state differs from the last known one, unless the rules restore it in any case, a pin decides, or a grant of
+    /// ours without a recorded result makes a held role ours.
     pub fn doubt(&mut self, name: &str, has_role: bool) {
         for role in self.roles.iter_mut().filter(|role| role.rule.role == name) {
             let differs = role
@@ -173,7 +174,8 @@ impl<'r> Evaluation<'r> {
                 .is_some_and(|known| known.has_role != has_role);
             let given_back = !has_role && role.wanted() && role.manual() == OnExternalRemoval::Restore;
             let pinned = role.pin.as_ref().is_some_and(|pin| pin.on != has_role);
-            role.left_open |= differs && !given_back && !pinned;
+            let granted = has_role && role.granting;
+            role.left_open |= differs && !given_back && !pinned && !granted;
         }
     }
 

@@ -236,6 +236,20 @@ fn a_doubtful_state_is_left_open_unless_restored_in_any_case() {
     }
 }
 
+#[test]
+fn a_held_role_that_an_open_grant_explains_is_not_left_open() {
+    let rules = rules(OnExternalRemoval::Restore, Revoke::On);
+    for (open, left_open) in [(vec![opened(true)], vec![]), (vec![], vec!["editor".to_owned()])] {
+        let stored = Snapshot {
+            open,
+            ..with(40, assigned(false))
+        };
+        let mut evaluation = Evaluation::of(stored, &rules);
+        evaluation.doubt("editor", true);
+        assert_eq!(evaluation.left_open(), left_open);
+    }
+}
+
 /// A loss holds revokes, but changes neither the decision nor what is due: the brake acts on it.
 #[test]
 fn a_loss_is_passed_on_and_decides_nothing() {

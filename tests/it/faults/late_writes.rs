@@ -17,7 +17,7 @@ use crate::world::{ANN, CLIENT, Worker, World};
 const TAKEN_OVER_WITHIN: Duration = Duration::from_mins(1);
 
 /// A delay of the tenant's records that is longer than an attempt takes.
-const DELAY: Duration = Duration::from_secs(5);
+const DELAY: Duration = Duration::from_secs(12);
 
 /// The number of times that we left Ann with the role, or without it.
 pub(super) fn written(world: &World, with_role: bool) -> usize {
@@ -189,7 +189,10 @@ async fn a_late_revoke_seen_before_its_record_is_undone() {
     world.connect_log_stream_delayed(DELAY..=DELAY).await;
     sleeper.wakes(&world).await;
     world
-        .run_sql("INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ('auth0|ann', 0, true)")
+        .run_sql(
+            "INSERT INTO work_queue (user_id, priority, force_fetch) VALUES ('auth0|ann', 0, true)
+             ON CONFLICT (user_id) DO UPDATE SET force_fetch = true, due_at = now()",
+        )
         .await;
     let left = "SELECT count(*) FROM assignments WHERE suppressed";
     world.count_is("the removal is left", left, 1).await;

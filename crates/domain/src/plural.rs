@@ -1,6 +1,6 @@
 //! Numbers beside nouns.
 //!
-//! Owns the choice between singular and plural. Must never hold a number back.
+//! Owns the choice between singular and plural. Must never decide how a number is shown.
 
 /// The words after this number: for one thing, or for none or several.
 #[must_use]

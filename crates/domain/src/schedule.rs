@@ -3,8 +3,9 @@
 //! Owns the retry delays, sorted by who acts next. Must never drop work: a delay has a cap, the number of attempts has
 //! none.
 
-use crate::plural::noun;
 use std::time::Duration;
+
+use crate::plural::noun;
 
 /// Longest delay that a `Retry-After` or another floor can request. Beyond it, one request per hour is gentler than
 /// trusting a header.

@@ -210,7 +210,7 @@ async fn sum(
 ) -> Result<(), SimulateError> {
     let cursor = present.cursor.map_or(0, |cursor| cursor.last_seq.unsigned_abs());
     while let Some(batch) = kept.next().await? {
-        voids.find(&batch, &present.history).await?;
+        let void = voids.find(&batch, &present.history).await?;
         for message in &batch {
             let Some(event) = pass.take(message, &present.dead) else {
                 continue;
@@ -220,7 +220,7 @@ async fn sum(
             };
             erased.note(&event);
             let (seq, stored_ns) = (message.seq, message.stored_ns);
-            if voids.has(seq) {
+            if void.contains(&seq) {
                 continue;
             }
             let playlist = present.history.number(event.playlist.as_str());

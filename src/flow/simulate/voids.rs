@@ -23,8 +23,6 @@ pub(super) struct Voids<'a> {
     hasher: RandomState,
     /// Hashes of the retracted ids.
     seen: HashSet<u64>,
-    /// Sequences of retractions that change nothing.
-    void: HashSet<u64>,
     /// Playlists with a retraction that may repeat one from before, which was counted late.
     doubtful: BTreeSet<String>,
 }
@@ -39,7 +37,6 @@ impl<'a> Voids<'a> {
             all_before_at,
             hasher: RandomState::new(),
             seen: HashSet::new(),
-            void: HashSet::new(),
             doubtful: BTreeSet::new(),
         }
     }
@@ -49,13 +46,13 @@ impl<'a> Voids<'a> {
         &self.doubtful
     }
 
-    /// Whether the retraction in this message changes nothing.
-    pub(super) fn has(&self, seq: u64) -> bool {
-        self.void.contains(&seq)
-    }
-
-    /// Looks up the retractions of the next messages.
-    pub(super) async fn find(&mut self, batch: &[Message], history: &History) -> Result<(), StoreError> {
+    /// Looks up the retractions of the next messages; returns the sequences of those that change nothing.
+    pub(super) async fn find(
+        &mut self,
+        batch: &[Message],
+        history: &History,
+    ) -> Result<HashSet<u64>, StoreError> {
+        let mut void = HashSet::new();
         let retractions: Vec<(&Message, Event<'_>)> = batch
             .iter()
             .filter(|message| may_retract(message))
@@ -72,7 +69,7 @@ impl<'a> Voids<'a> {
         };
         let plays: Vec<String> = retractions.iter().filter_map(|(_, event)| of(event)).collect();
         if plays.is_empty() {
-            return Ok(());
+            return Ok(void);
         }
         let plays: Vec<&str> = plays.iter().map(String::as_str).collect();
         let mut tx = self.store.begin_to_read().await?;
@@ -97,12 +94,12 @@ impl<'a> Voids<'a> {
             let counted_at = counted.get(&play);
             let is_repeat = counted_at.is_some_and(|at| *at < of_unix_ns(self.first_ns));
             if !is_first || is_repeat || is_past {
-                self.void.insert(message.seq);
+                void.insert(message.seq);
             } else if counted_at.is_some_and(|at| self.all_before_at.is_none_or(|all| *at <= all)) {
                 self.doubtful.insert(event.playlist.as_str().to_owned());
             }
         }
-        Ok(())
+        Ok(void)
     }
 }
 

@@ -156,8 +156,9 @@ async fn a_late_grant_that_nobody_lived_to_record_goes_again() {
     assert_eq!(world.roles(ANN), ["mentor"]);
 }
 
-#[tokio::test]
-async fn a_late_revoke_is_not_taken_for_a_persons() {
+/// Removals by another client are left. A worker froze before its revoke; the role is earned again, so the second worker has
+/// nothing to write.
+async fn frozen_before_a_revoke() -> (World, Sleeper, RulesFile) {
     let file = RulesFile::new(&rule(ROLE, 100, 100, "manual = \"alert\""));
     let (world, sleeper) = world(&[("RULES_FILE", file.path().display().to_string())]).await;
     world.publish(&plays("a", "pl_1", 99..100)).await;
@@ -166,6 +167,12 @@ async fn a_late_revoke_is_not_taken_for_a_persons() {
     world.publish(&plays("a", "pl_1", 100..101)).await;
     taken_over(&world).await;
     assert_eq!(written(&world, false), 0, "the heir had nothing to write");
+    (world, sleeper, file)
+}
+
+#[tokio::test]
+async fn a_late_revoke_is_not_taken_for_a_persons() {
+    let (world, sleeper, _file) = frozen_before_a_revoke().await;
 
     sleeper.wakes(&world).await;
     world
@@ -178,13 +185,7 @@ async fn a_late_revoke_is_not_taken_for_a_persons() {
 /// The attempt that sees the late write knows of no record yet, and leaves the role removed, as by another client.
 #[tokio::test]
 async fn a_late_revoke_seen_before_its_record_is_undone() {
-    let file = RulesFile::new(&rule(ROLE, 100, 100, "manual = \"alert\""));
-    let (world, sleeper) = world(&[("RULES_FILE", file.path().display().to_string())]).await;
-    world.publish(&plays("a", "pl_1", 99..100)).await;
-    world.settled().await;
-    freeze_before_the_write(&world, &sleeper, &[retraction("r1", "a-0", "pl_1")]).await;
-    world.publish(&plays("a", "pl_1", 100..101)).await;
-    taken_over(&world).await;
+    let (world, sleeper, _file) = frozen_before_a_revoke().await;
 
     world.connect_log_stream_delayed(DELAY..=DELAY).await;
     sleeper.wakes(&world).await;

@@ -8,13 +8,17 @@ use crate::world::rules::{RulesFile, rule};
 
 const BOB: &str = "auth0|bob";
 
-/// A world whose rule never revokes the role; the second account has earned it.
-async fn never(more: &str) -> (World, RulesFile) {
-    let file = RulesFile::new(&rule(ROLE, 100, 100, &format!("revoke = \"never\"\n{more}")));
+async fn with_rule(rule: &str) -> (World, RulesFile) {
+    let file = RulesFile::new(rule);
     let builder = World::builder().env("RULES_FILE", file.path().display());
     let world = builder.start().await;
     world.connect_log_stream().await;
     (world, file)
+}
+
+/// A world whose rule never revokes the role.
+async fn never(more: &str) -> (World, RulesFile) {
+    with_rule(&rule(ROLE, 100, 100, &format!("revoke = \"never\"\n{more}"))).await
 }
 
 async fn linked_and_unlinked(world: &World, account: &str) {
@@ -109,10 +113,7 @@ async fn a_role_that_only_both_together_earned_stays() {
 
 /// A world whose rule keeps the role between 50 and 100 plays; the second account has earned it.
 async fn between(more: &str) -> (World, RulesFile) {
-    let file = RulesFile::new(&rule(ROLE, 100, 50, more));
-    let builder = World::builder().env("RULES_FILE", file.path().display());
-    let world = builder.start().await;
-    world.connect_log_stream().await;
+    let (world, file) = with_rule(&rule(ROLE, 100, 50, more)).await;
     world.two_accounts_here().await;
     (world, file)
 }

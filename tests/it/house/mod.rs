@@ -5,6 +5,7 @@
 mod circles;
 pub(crate) mod crash_points;
 mod english;
+mod fault_names;
 mod files;
 mod floors;
 mod folders;

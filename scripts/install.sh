@@ -73,6 +73,7 @@ have_own_node() { [ -x "$TOOLS/bin/node" ]; }
 have_valgrind() { command -v valgrind >/dev/null; }
 have_pgbouncer() { PATH="$PATH:/usr/sbin" command -v pgbouncer >/dev/null; }
 have_systemd_analyze() { command -v systemd-analyze >/dev/null; }
+have_go() { command -v go >/dev/null && [ -d /usr/share/gocode/src/github.com/nats-io/nats.go ]; }
 have_chromium() { command -v chromium >/dev/null; }
 have_openssl() { command -v openssl >/dev/null; }
 have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
@@ -93,6 +94,7 @@ have_prometheus|prometheus|Prometheus, with promtool
 have_shellcheck|shellcheck|shellcheck
 have_valgrind|valgrind|valgrind, which counts instructions
 have_pgbouncer|pgbouncer|PgBouncer, a pooler that the tests put before PostgreSQL
+have_go|golang-go golang-github-nats-io-go-nats-dev|Go and the Debian package of its client for NATS, for an example
 have_openssl|openssl|openssl, which makes the keys of the tests
 have_systemd_analyze|systemd|systemd-analyze, which checks the unit
 have_chromium|chromium fonts-dejavu-core|Chromium, in which the console is tested

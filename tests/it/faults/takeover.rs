@@ -63,7 +63,7 @@ async fn the_next_worker_takes_over_within_a_moment_of_a_kill() {
 
 /// F5: the active worker freezes with a transaction open, longer than every timeout, and continues.
 #[tokio::test]
-async fn a_worker_that_slept_through_a_takeover_does_no_harm() {
+async fn f05_a_worker_that_slept_through_a_takeover_does_no_harm() {
     let world = World::builder().postgres_proxy().start().await;
     world.seed_user("auth0|ann", &[]);
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;

@@ -35,7 +35,7 @@ async fn a_role_follows_the_hundredth_play_and_a_retraction() {
 
 /// F1: one event 1,000 times, across a restart.
 #[tokio::test]
-async fn repeats_count_once_also_across_a_restart() {
+async fn f01_repeats_count_once_also_across_a_restart() {
     let world = World::start().await;
     let thousand: Vec<_> = (0..500).map(|_| play("same", "pl_1")).collect();
     world.publish(&thousand).await;
@@ -53,7 +53,7 @@ async fn repeats_count_once_also_across_a_restart() {
 
 /// F2: inside the window the first event of an id counts, whatever event comes under it later.
 #[tokio::test]
-async fn the_first_payload_of_an_id_counts() {
+async fn f02_the_first_payload_of_an_id_counts() {
     let world = World::start().await;
     world.publish(&[play("one", "pl_1")]).await;
     world

@@ -98,7 +98,7 @@ async fn kills(world: &World, rng: &mut StdRng, shares: &tokio::sync::Semaphore)
 
 /// F3: thirty kills at random moments, of the start, the fold and the reconcile alike.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thirty_kills_lose_and_double_nothing() {
+async fn f03_thirty_kills_lose_and_double_nothing() {
     let mut rng = seeded();
     // A killed attempt is repeated when its lease ends: 18 s at this timeout.
     let world = World::builder()
@@ -133,7 +133,7 @@ async fn thirty_kills_lose_and_double_nothing() {
 
 /// F4: the fold's COMMIT, or the response to it, is lost with the connection.
 #[tokio::test]
-async fn a_lost_commit_or_a_lost_answer_doubles_and_loses_nothing() {
+async fn f04_a_lost_commit_or_a_lost_answer_doubles_and_loses_nothing() {
     let world = World::builder()
         .postgres_proxy()
         .env("ONLY", "http,fold")
@@ -168,7 +168,7 @@ async fn a_lost_commit_or_a_lost_answer_doubles_and_loses_nothing() {
 
 /// F5: another fold, which this one does not know of, has committed the same events.
 #[tokio::test]
-async fn a_fold_whose_cursor_has_moved_counts_nothing() {
+async fn f05_a_fold_whose_cursor_has_moved_counts_nothing() {
     let world = World::builder().env("ONLY", "http,fold").start().await;
     world.seed_user("auth0|ann", &[]);
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;

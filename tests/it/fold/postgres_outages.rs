@@ -20,7 +20,7 @@ fn waited_quietly(worker: &Worker) {
 
 /// F9: Postgres stops in every possible way, while events arrive.
 #[tokio::test]
-async fn postgres_may_stop_crash_and_drop_everybody() {
+async fn f09_postgres_may_stop_crash_and_drop_everybody() {
     let world = World::builder()
         .own_postgres()
         .env("AUTH0_TIMEOUT_S", 1)
@@ -55,7 +55,7 @@ async fn postgres_may_stop_crash_and_drop_everybody() {
 
 /// F9: Postgres only reads for a while, as after a failover without a promotion yet.
 #[tokio::test]
-async fn a_postgres_that_only_reads_is_waited_for() {
+async fn f09_a_postgres_that_only_reads_is_waited_for() {
     let world = World::builder()
         .own_postgres()
         .env("AUTH0_TIMEOUT_S", 1)
@@ -86,7 +86,7 @@ async fn a_postgres_that_only_reads_is_waited_for() {
 
 /// F9: sessions are ended in waves, also inside transactions.
 #[tokio::test]
-async fn connections_to_postgres_may_be_cut_in_waves() {
+async fn f09_connections_to_postgres_may_be_cut_in_waves() {
     let world = World::builder()
         .postgres_proxy()
         .env("FOLD_BATCH", 20)
@@ -118,7 +118,7 @@ async fn connections_to_postgres_may_be_cut_in_waves() {
 
 /// F10: each statement takes five seconds, and events of 60 MB wait.
 #[tokio::test]
-async fn a_slow_postgres_does_not_fill_the_memory() {
+async fn f10_a_slow_postgres_does_not_fill_the_memory() {
     let world = World::builder()
         .postgres_proxy()
         .env("FOLD_BATCH", 500)

@@ -11,7 +11,7 @@ use crate::world::World;
 use crate::world::oracle::ROLE;
 
 #[tokio::test]
-async fn a_missing_user_is_done_and_remembered_as_gone() {
+async fn f15_a_missing_user_is_done_and_remembered_as_gone() {
     let world = impatient().env("AUTH0_TIMEOUT_S", 5).start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     world.seed_user("auth0|eve", &["mentor"]);
@@ -75,7 +75,7 @@ async fn a_deleted_user_who_signs_up_again_gets_what_the_facts_say() {
 }
 
 #[tokio::test]
-async fn a_blocked_user_is_like_any_other() {
+async fn f15_a_blocked_user_is_like_any_other() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     let blocked = world

@@ -77,7 +77,7 @@ async fn refuse_half(tenant: &Tenant) -> Infallible {
 }
 
 #[tokio::test]
-async fn a_tenant_that_refuses_half_of_all_calls_is_asked_slowly() {
+async fn f11_a_tenant_that_refuses_half_of_all_calls_is_asked_slowly() {
     let world = crossing(RatePlan::Unlimited, 0).await;
     let earned = async {
         all_earn(&world, 4).await;
@@ -96,7 +96,7 @@ async fn a_tenant_that_refuses_half_of_all_calls_is_asked_slowly() {
 }
 
 #[tokio::test]
-async fn a_limit_that_halves_is_learnt_from_the_headers() {
+async fn f11_a_limit_that_halves_is_learnt_from_the_headers() {
     let world = crossing(RatePlan::Global(PLAN), 150).await;
     written(&world, 20).await;
     let half = Rate::new(PLAN.burst / 2, PLAN.per_second / 2.0);

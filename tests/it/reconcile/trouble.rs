@@ -35,7 +35,7 @@ fn limited(headers: &[(&str, i64)]) -> Fault {
 }
 
 #[tokio::test]
-async fn a_long_429_costs_no_attempts_and_few_calls() {
+async fn f11_a_long_429_costs_no_attempts_and_few_calls() {
     let world = World::start().await;
     world.note_attempts().await;
     for (endpoint, series, user) in [
@@ -62,7 +62,7 @@ async fn a_long_429_costs_no_attempts_and_few_calls() {
 }
 
 #[tokio::test]
-async fn rate_headers_that_lie_do_no_harm() {
+async fn f11_rate_headers_that_lie_do_no_harm() {
     let now = rolekeeper_sandbox::now().unix_timestamp();
     let lies = [
         limited(&[
@@ -101,7 +101,7 @@ async fn rate_headers_that_lie_do_no_harm() {
 }
 
 #[tokio::test]
-async fn an_endless_empty_bucket_only_slows_it_down() {
+async fn f11_an_endless_empty_bucket_only_slows_it_down() {
     let world = World::start().await;
     world.note_attempts().await;
     let empty = Fault::LyingRateHeaders {
@@ -152,7 +152,7 @@ fn passing() -> Vec<Fault> {
 }
 
 #[tokio::test]
-async fn whatever_passes_is_tried_again_later_and_written_once() {
+async fn f12_whatever_passes_is_tried_again_later_and_written_once() {
     let world = impatient().start().await;
     let mut users = vec![];
     for endpoint in [ReadUser, PatchUser] {
@@ -194,7 +194,7 @@ async fn whatever_passes_is_tried_again_later_and_written_once() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
+async fn f13_a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
     let world = impatient().start().await;
     world.connect_log_stream().await;
     let lost = [
@@ -230,7 +230,7 @@ async fn a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_confirmed_write_that_was_not_applied_is_found() {
+async fn f12_a_confirmed_write_that_was_not_applied_is_found() {
     let world = impatient().start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     world

@@ -196,11 +196,11 @@ async fn runs(seeds: std::ops::Range<u64>, delay: std::ops::RangeInclusive<u64>)
 }
 
 #[tokio::test]
-async fn no_role_of_others_is_lost_or_revived_when_records_come_fast() {
+async fn f16_no_role_of_others_is_lost_or_revived_by_fast_records() {
     runs(0..5, 0..=200).await;
 }
 
 #[tokio::test]
-async fn no_role_of_others_is_lost_or_revived_when_records_come_late() {
+async fn f16_no_role_of_others_is_lost_or_revived_by_late_records() {
     runs(100..105, 100..=2_000).await;
 }

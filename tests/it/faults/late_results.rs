@@ -1,4 +1,6 @@
-//! F5: the response to a write comes after the lease of its attempt, when another attempt has left another state.
+//! F5: two to eight workers, the active one frozen past every timeout, then continued: its late commit and its late
+//! record are refused, its late write is seen and mended; promises 1 and 3. Here the response to a write comes after
+//! the lease of its attempt, when another attempt has left another state.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
-//! F5: a worker freezes while its write is in flight. Another one takes over; then the write arrives.
+//! F5: two to eight workers, the active one frozen past every timeout, then continued: its late commit and its late
+//! record are refused, its late write is seen and mended; promises 1 and 3. Here it freezes while its write is in
+//! flight; another worker takes over, then the write arrives.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
-//! F8: every kind of lost events stops the fold, is reported, and holds revokes until it is accepted.
+//! F8: the stream is deleted and made again; purged; overtaken by its retention, before the start or under a running
+//! consumer; a message deleted in the middle; the last sequence lies before the cursor, as after a restore: the fold
+//! stops, reports which of these happened and what to run; revokes are held; no event is passed over in silence.
 
 use async_nats::jetstream::stream::DiscardPolicy;
 

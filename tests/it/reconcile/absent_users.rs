@@ -10,6 +10,8 @@ use super::trouble::impatient;
 use crate::world::World;
 use crate::world::oracle::ROLE;
 
+/// F15: a user unknown (404), blocked, deleted between read and write: done, with a mark that the user is gone; no
+/// retry without end.
 #[tokio::test]
 async fn f15_a_missing_user_is_done_and_remembered_as_gone() {
     let world = impatient().env("AUTH0_TIMEOUT_S", 5).start().await;

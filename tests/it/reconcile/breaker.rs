@@ -1,4 +1,6 @@
-//! The circuit breaker: refused credentials, scopes and tokens stop the stage, and it resumes by itself.
+//! F14: a token expired, revoked, for a wrong audience; the token endpoint returns 429 or 5xx; a scope removed (403):
+//! one request for a token at a time; on bad credentials or a missing scope the circuit breaker opens, with an error
+//! in the log and a metric; it closes by itself.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
-//! Profiles of real tenants: odd, large, incomplete. Only the managed role may change in one.
+//! F17: `app_metadata` missing; `roles` missing, null, a text, an object, with duplicates, with numbers, with 500
+//! entries; a profile near 10 KB: read as far as it can be, with the smallest write, or parked with a reason; roles
+//! are never wiped. Only the managed role may change in a profile.
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;

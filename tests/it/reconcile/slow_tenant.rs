@@ -76,6 +76,9 @@ async fn refuse_half(tenant: &Tenant) -> Infallible {
     }
 }
 
+/// F11: 429 with a reset, without headers, with headers that lie (a reset in the past or a year ahead, for ever
+/// nothing remaining), for an hour: calls are paced; no attempt is counted; the work queue holds one entry a user.
+/// Here only some calls are refused.
 #[tokio::test]
 async fn f11_a_tenant_that_refuses_half_of_all_calls_is_asked_slowly() {
     let world = crossing(RatePlan::Unlimited, 0).await;

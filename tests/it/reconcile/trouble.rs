@@ -34,6 +34,8 @@ fn limited(headers: &[(&str, i64)]) -> Fault {
     }
 }
 
+/// F11: 429 with a reset, without headers, with headers that lie (a reset in the past or a year ahead, for ever
+/// nothing remaining), for an hour: calls are paced; no attempt is counted; the work queue holds one entry a user.
 #[tokio::test]
 async fn f11_a_long_429_costs_no_attempts_and_few_calls() {
     let world = World::start().await;
@@ -151,6 +153,8 @@ fn passing() -> Vec<Fault> {
     faults
 }
 
+/// F12: 500, 502, 503, 504, 524, a timeout, a reset in the body, one byte a second, invalid JSON, an HTML page, a 200
+/// that was not applied: retried with jitter; the read of the next attempt detects what the last one did.
 #[tokio::test]
 async fn f12_whatever_passes_is_tried_again_later_and_written_once() {
     let world = impatient().start().await;
@@ -193,6 +197,8 @@ async fn f12_whatever_passes_is_tried_again_later_and_written_once() {
     assert!(world.idle_writes().is_empty(), "{:?}", world.idle_writes());
 }
 
+/// F13: a write applied, its response lost: the next attempt finds the change done: no second write, one completed
+/// row of the audit.
 #[tokio::test]
 async fn f13_a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
     let world = impatient().start().await;

@@ -1,4 +1,6 @@
-//! Another client and the worker write the same users at random for seconds, and no role is lost or revived.
+//! F16: another client adds or removes roles between our read and our write: with a record that Auth0 confirms: no
+//! role of another client is lost, none is revived, and the race is counted; without a record or a scope: reported,
+//! and nothing is written. Here both clients write the same users at random for seconds.
 //!
 //! The other client keeps a list of its intended changes. Must never depend on one order of the two clients' writes.
 
@@ -68,7 +70,7 @@ async fn cross(world: &World, users: usize, mut rng: StdRng, until: Instant) {
     }
 }
 
-/// One seeded run of F16; returns how many races ended as merged, with nothing lost, and unresolved.
+/// One seeded run; returns how many races ended as merged, with nothing lost, and unresolved.
 async fn run(seed: u64, delay: std::ops::RangeInclusive<u64>) -> [f64; 3] {
     const USERS: usize = 6;
     let mut rng = StdRng::seed_from_u64(seed);

@@ -32,6 +32,9 @@ async fn race(world: &World, theirs: &[&str]) -> Other {
     other
 }
 
+/// F16: another client adds or removes roles between our read and our write: with a record that Auth0 confirms: no
+/// role of another client is lost, none is revived, and the race is counted; without a record or a scope: reported,
+/// and nothing is written.
 #[tokio::test]
 async fn f16_a_write_between_our_read_and_our_write_is_restored() {
     let world = World::start().await;

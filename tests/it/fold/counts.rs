@@ -78,7 +78,7 @@ async fn the_first_payload_of_an_id_counts() {
 
 /// F20.
 #[tokio::test]
-async fn retractions_count_once_in_any_order() {
+async fn f20_retractions_count_once_in_any_order() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &[]);
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
@@ -142,7 +142,7 @@ async fn a_deletion_by_an_earlier_owner_deletes_nothing() {
 
 /// F21.
 #[tokio::test]
-async fn a_playlist_at_the_line_changes_hands_and_goes() {
+async fn f21_a_playlist_at_the_line_changes_hands_and_goes() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     world.seed_user("auth0|bob", &[]);
@@ -173,7 +173,7 @@ async fn a_playlist_at_the_line_changes_hands_and_goes() {
 
 /// F22.
 #[tokio::test]
-async fn counts_do_not_depend_on_dates() {
+async fn f22_counts_do_not_depend_on_dates() {
     let world = World::start().await;
     let dated = [
         "1970-01-01T00:00:00Z",

@@ -97,7 +97,7 @@ fn poisons() -> Vec<(&'static str, Sent)> {
 }
 
 #[tokio::test]
-async fn poison_goes_to_the_dead_letters_by_name_and_the_rest_goes_on() {
+async fn f25_poison_becomes_dead_letters_and_the_rest_goes_on() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &[]);
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
@@ -129,7 +129,7 @@ async fn poison_goes_to_the_dead_letters_by_name_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
-async fn a_flood_of_poison_is_counted_and_kept_up_to_the_cap() {
+async fn f25_a_flood_of_poison_is_counted_and_kept_up_to_the_cap() {
     let world = World::start().await;
     let flood: Vec<_> = (0..1_500)
         .map(|n| poison(&format!("p{n}"), "pl_1", "{", "not_json"))

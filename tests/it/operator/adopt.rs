@@ -27,7 +27,7 @@ async fn old_editors(world: &World, number: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn old_editors_are_counted_and_left_alone() {
+async fn f33_old_editors_are_counted_and_left_alone() {
     let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
     let users = old_editors(&world, 20).await;
     let worker = world.worker();

@@ -173,7 +173,7 @@ async fn killed_while_it_holds(world: &World) {
 }
 
 #[tokio::test]
-async fn a_changed_rule_that_would_revoke_500_revokes_none() {
+async fn f23_a_changed_rule_that_would_revoke_500_revokes_none() {
     let file = RulesFile::new(&rule(ROLE, 1, 1, ""));
     let line = |line: i64| file.write(&rule(ROLE, line, line, ""));
     // A short timeout, so that the lease of a killed attempt is short.

@@ -14,7 +14,7 @@ const LOSS: &str =
 const WAITING: &str = "rolekeeper_drain_users";
 
 #[tokio::test]
-async fn a_drain_is_shown_without_counting_the_queue() {
+async fn f24_a_drain_is_shown_without_counting_the_queue() {
     let world = World::start().await;
     world.told(&["pause"]).await;
     let (queued, worker) = ("SELECT count(*) FROM work_queue", world.worker());
@@ -44,7 +44,7 @@ async fn a_drain_is_shown_without_counting_the_queue() {
 }
 
 #[tokio::test]
-async fn the_rate_of_a_drain_counts_ended_attempts() {
+async fn f24_the_rate_of_a_drain_counts_ended_attempts() {
     let world = World::start().await;
     for name in ["ann", "bob", "cid"] {
         world.played(name, 100).await;

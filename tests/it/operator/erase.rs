@@ -35,7 +35,7 @@ async fn name_her_again(world: &World) {
 }
 
 #[tokio::test]
-async fn nothing_of_an_erased_person_is_left_or_comes_back() {
+async fn f29_nothing_of_an_erased_person_is_left_or_comes_back() {
     let world = lived_in().await;
     let before = named(&world).await;
     for table in [

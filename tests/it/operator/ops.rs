@@ -94,7 +94,7 @@ async fn traffic(world: &World, users: u32) {
 }
 
 #[tokio::test]
-async fn metrics_are_complete_from_the_start() {
+async fn f31_metrics_are_complete_from_the_start() {
     let world = World::builder().env("BRAKE_REVOKES", 1_000).start().await;
     let worker = world.worker();
     let first = metrics(&worker).await;

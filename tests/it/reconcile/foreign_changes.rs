@@ -23,7 +23,7 @@ fn edit(world: &World, roles: &[&str]) {
 }
 
 #[tokio::test]
-async fn what_another_client_gives_and_takes_has_rows() {
+async fn f18_what_another_client_gives_and_takes_has_rows() {
     let world = World::start().await;
     world.connect_log_stream().await;
     world.seed_user(ANN, &["mentor"]);

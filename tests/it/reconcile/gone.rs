@@ -146,7 +146,7 @@ async fn f48_the_same_account_known_again_is_as_before() {
 
 /// A worker with a clock an hour ahead had decided the grant.
 #[tokio::test]
-async fn the_order_of_changes_follows_the_clock_of_postgres() {
+async fn f22_the_order_of_changes_follows_the_clock_of_postgres() {
     let world = sweeping().start().await;
     holder(&world, "auth0|ann").await;
     a_second_passes(&world).await;

@@ -10,7 +10,7 @@ use crate::world::persons::told as told_of;
 use crate::world::rules::{RulesFile, rule};
 
 #[tokio::test]
-async fn an_account_made_again_between_two_reads_is_another() {
+async fn f29_an_account_made_again_between_two_reads_is_another() {
     for manual in ["alert", "restore"] {
         let rules = RulesFile::new(&rule(ROLE, 100, 100, &format!("manual = \"{manual}\"")));
         let world = World::builder()

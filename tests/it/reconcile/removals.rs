@@ -40,7 +40,7 @@ async fn verify(world: &World) {
 }
 
 #[tokio::test]
-async fn a_role_removed_by_hand_is_pinned_off_until_unpin() {
+async fn f18_a_role_removed_by_hand_is_pinned_off_until_unpin() {
     let (world, _file) = holders(&["ann", "bob"], 100.0).await;
     world
         .tenant

@@ -126,7 +126,7 @@ async fn all_refused(api: &DataApi, tokens: Vec<(&str, String)>) {
 }
 
 #[tokio::test]
-async fn forged_tokens_are_refused_and_counted() {
+async fn f30_forged_tokens_are_refused_and_counted() {
     let api = DataApi::start().await;
     assert_eq!(status(&api, &api.token(USER)).await, 200);
     let forged = forged(&api);
@@ -134,7 +134,7 @@ async fn forged_tokens_are_refused_and_counted() {
 }
 
 #[tokio::test]
-async fn tokens_with_wrong_claims_are_refused_and_counted() {
+async fn f30_tokens_with_wrong_claims_are_refused_and_counted() {
     let api = DataApi::start().await;
     let wrong = wrong_claims(&api);
     all_refused(&api, wrong).await;
@@ -175,7 +175,7 @@ async fn the_header_holds_one_token_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn keys_are_fetched_once_a_cool_down_whoever_asks() {
+async fn f30_keys_are_fetched_once_a_cool_down_whoever_asks() {
     let api = DataApi::start().await;
     assert_eq!(status(&api, &api.token(USER)).await, 200);
     let begun = Instant::now();
@@ -203,7 +203,7 @@ async fn keys_are_fetched_once_a_cool_down_whoever_asks() {
 }
 
 #[tokio::test]
-async fn keys_are_rotated_without_a_restart() {
+async fn f30_keys_are_rotated_without_a_restart() {
     let api = DataApi::start().await;
     let ec = SigningKey::ec();
     assert_eq!(status(&api, &api.token(USER)).await, 200);

@@ -39,7 +39,7 @@ async fn a_lower_threshold_lists_the_users_who_reach_it() {
 }
 
 #[tokio::test]
-async fn a_higher_threshold_lists_losses_and_kept_roles() {
+async fn f23_a_higher_threshold_lists_losses_and_kept_roles() {
     let world = World::start().await;
     world.played("ann", 100).await;
     world.played("bob", 300).await;
@@ -103,7 +103,7 @@ async fn a_file_that_cannot_be_put_in_force_is_planned_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_role_that_leaves_the_rules_stays() {
+async fn f23_a_role_that_leaves_the_rules_stays() {
     let world = World::start().await;
     world.played("ann", 100).await;
     world.settled().await;

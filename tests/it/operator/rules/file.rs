@@ -6,7 +6,7 @@ use crate::world::rules::{RulesFile, rule};
 const REFUSED: &str = "rolekeeper_rules_refused";
 
 #[tokio::test]
-async fn a_changed_rules_file_is_taken_over_and_a_bad_one_is_refused() {
+async fn f23_a_changed_file_is_taken_over_and_a_bad_one_refused() {
     let file = RulesFile::new(&rule("playlist_editor", 1, 1, ""));
     let world = World::builder()
         .env("RULES_FILE", file.path().display())

@@ -252,7 +252,7 @@ async fn each_change_under_several_rules_names_its_event() {
 /// F21: a playlist at the threshold moves, and is played before the fold reads the move: the move is the cause, not the
 /// plays.
 #[tokio::test]
-async fn a_move_at_the_line_is_named_although_plays_follow_it() {
+async fn f21_a_move_at_the_line_is_named_although_plays_follow_it() {
     let file = RulesFile::new(&rule("playlist_editor", 100, 100, ""));
     let world = world(&file, &[ANN, BOB]).await;
     let mut model = Model::new(&[("playlist_editor", false, 100, 100)]);

@@ -28,7 +28,7 @@ async fn around_the_thresholds(file: &RulesFile) -> World {
 
 /// F23: the threshold moves up.
 #[tokio::test]
-async fn a_threshold_that_moves_up_revokes_from_those_between() {
+async fn f23_a_threshold_that_moves_up_revokes_from_those_between() {
     let file = RulesFile::new(&rule(ROLE, 100, 100, ""));
     let world = around_the_thresholds(&file).await;
     let four = ["low", "line", "high", "top"];
@@ -46,7 +46,7 @@ async fn a_threshold_that_moves_up_revokes_from_those_between() {
 
 /// F23: the role leaves the file, and comes back with another threshold.
 #[tokio::test]
-async fn a_role_without_a_rule_stays_as_it_is_until_the_rule_is_back() {
+async fn f23_a_role_without_a_rule_stays_until_the_rule_is_back() {
     let hundred = rule(ROLE, 100, 100, "");
     let file = RulesFile::new(&hundred);
     let world = around_the_thresholds(&file).await;
@@ -195,7 +195,7 @@ async fn taken_away(manual: &str) -> (World, RulesFile) {
 }
 
 #[tokio::test]
-async fn a_role_removed_by_hand_is_left_until_it_is_earned_again() {
+async fn f18_a_removed_role_is_left_until_it_is_earned_again() {
     let (world, _file) = taken_away("manual = \"alert\"").await;
     world
         .eventually("it is reported", async || {
@@ -238,7 +238,7 @@ async fn a_role_removed_by_hand_is_left_until_it_is_earned_again() {
 }
 
 #[tokio::test]
-async fn a_role_that_a_person_took_away_is_restored() {
+async fn f18_a_role_that_a_person_took_away_is_restored() {
     let (world, _file) = taken_away("manual = \"restore\"").await;
     world.holders_are("it is back", &["ann"], &["ann"]).await;
     world.settled().await;

@@ -1,4 +1,5 @@
-//! F28: the stop of a worker.
+//! F28: SIGTERM in the middle of work, twice; a migration under a running worker: drained in time, no work lost; the running worker
+//! continues, an older one that starts is refused with a sentence.
 
 use std::time::Duration;
 

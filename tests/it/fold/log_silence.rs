@@ -1,4 +1,7 @@
 //! A log stream that falls silent while the tenant has records.
+//!
+//! F27: the log stream is silent for an hour, its deliveries dropped: the sweep repairs still; the gap filler reads what was missed from
+//! its checkpoint.
 
 use std::time::Duration;
 

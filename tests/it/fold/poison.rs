@@ -1,4 +1,5 @@
-//! F25: unreadable messages become dead letters with the name of the field, and the rest continues.
+//! F25: bad UTF-8, NUL in an id, lone surrogates, a body of 1 MiB, JSON 10,000 levels deep, wrong types, repeated keys, an unknown type,
+//! ids of 10 kB: dead letters; the rest continues. Each letter has the name of the field.
 
 use serde_json::json;
 

@@ -1,4 +1,6 @@
 //! Retractions: how long they are remembered, and counts below 0.
+//!
+//! F20: a retraction before its play, twice, of an unknown event, below zero: as documented, and no negative count is shown.
 
 use crate::world::events::{deleted, plays, retraction, saved};
 use crate::world::{World, text};

@@ -1,4 +1,4 @@
-//! F32: a full stream refuses new messages, and the publisher gets an error.
+//! F32: the stream is full: publishers and the webhook get an error, not silence.
 
 use crate::world::events::{Sent, play, plays};
 use crate::world::{LOG_TOKEN, World};

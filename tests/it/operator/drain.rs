@@ -1,4 +1,6 @@
 //! The progress of a drain: how many users wait, how fast their attempts end, and how long the rest takes.
+//!
+//! F24: 100,000 users cross the threshold at once: paced, continued after a kill, progress and remaining time shown.
 
 use crate::world::World;
 use crate::world::oracle::ROLE;

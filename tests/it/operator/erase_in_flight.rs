@@ -1,4 +1,7 @@
 //! An erasure beside work in flight: calls, batches of a fold, changes that are not announced yet.
+//!
+//! F29: a user is erased while events are in flight; a deleted user signs up again under the same id: an erased user never comes back,
+//! late events are dropped and counted; a deleted one comes back when Auth0 knows the id again.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

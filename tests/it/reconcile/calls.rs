@@ -59,6 +59,7 @@ fn tenant_far_away() -> TenantOptions {
     }
 }
 
+/// F19: a count that goes 99, 100, 99, 10,000 times in a second: one call at most, and the right end.
 #[tokio::test]
 async fn f19_ten_thousand_flaps_cost_few_calls_and_end_right() {
     let world = World::builder().tenant(tenant_far_away()).start().await;

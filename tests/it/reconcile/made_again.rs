@@ -1,4 +1,7 @@
 //! An account that was deleted and made again before it was read: nothing of the earlier one is taken over.
+//!
+//! F29: a user is erased while events are in flight; a deleted user signs up again under the same id: an erased user never comes back,
+//! late events are dropped and counted; a deleted one comes back when Auth0 knows the id again.
 
 use serde_json::json;
 

@@ -1,5 +1,8 @@
 //! Access: tokens that are wrong in every way, keys that change, and a key server in trouble.
 //!
+//! F30: access tokens with a wrong signature, `alg` none, HS256 with the public key, a wrong issuer or audience, expired, of unknown keys
+//! by the thousand; rotated keys: refused; one request for keys in each cool-down.
+//!
 //! Owns the refusals. The key server counts the fetches of keys; the worker's own count is not used.
 
 use std::time::Duration;

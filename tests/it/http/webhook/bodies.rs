@@ -1,4 +1,8 @@
 //! The webhook's reaction to any posted body.
+//!
+//! F26: deliveries of the log stream: a batch twice, out of order by 5 s, three formats, a wrong token, a body of 5 MB, an empty batch,
+//! unknown types, records without `log_id` or `user_id`, one bad record in a good batch: the same batch has one effect; after a good token
+//! a 4xx for size alone; nothing is lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -38,6 +38,8 @@ async fn a_lower_threshold_lists_the_users_who_reach_it() {
     assert_eq!(code, Some(0));
 }
 
+/// F23: a rule changes from 100 to 150 while the worker runs; a role leaves the rules file; a bad file: `plan` shows it, the brake holds a
+/// mass of revokes, a bad file is refused and the rules in force stay.
 #[tokio::test]
 async fn f23_a_higher_threshold_lists_losses_and_kept_roles() {
     let world = World::start().await;

@@ -1,4 +1,7 @@
 //! A rules file that changes while the worker runs.
+//!
+//! F23: a rule changes from 100 to 150 while the worker runs; a role leaves the rules file; a bad file: `plan` shows it, the brake holds a
+//! mass of revokes, a bad file is refused and the rules in force stay.
 
 use crate::world::World;
 use crate::world::rules::{RulesFile, rule};

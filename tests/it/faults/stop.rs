@@ -1,4 +1,5 @@
-//! F28: the stop of a worker.
+//! F28: SIGTERM in the middle of work, twice; a migration under a running worker: drained in time, no work lost; the running worker
+//! continues, an older one that starts is refused with a sentence.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ const IN_TIME: Duration = Duration::from_secs(15);
 
 /// SIGTERM repeatedly in the middle of a fold: exit 0 each time, and the next one continues at the same place.
 #[tokio::test]
-async fn sigterm_in_the_middle_of_the_fold_loses_nothing() {
+async fn f28_sigterm_in_the_middle_of_the_fold_loses_nothing() {
     let world = World::builder().env("FOLD_BATCH", 50).start().await;
     let many: Vec<Sent> = (0..15_000)
         .map(|n| play(&format!("n{n}"), &format!("pl_{}", n % 500)))
@@ -36,7 +37,7 @@ async fn sigterm_in_the_middle_of_the_fold_loses_nothing() {
 
 /// In-flight work is finished: the write that waits for the tenant's response is recorded before the end.
 #[tokio::test]
-async fn sigterm_waits_for_a_write_in_flight() {
+async fn f28_sigterm_waits_for_a_write_in_flight() {
     let world = World::start().await;
     // The first comparison of all users is over.
     world.settled().await;
@@ -64,7 +65,7 @@ async fn sigterm_waits_for_a_write_in_flight() {
 
 /// A second signal ends it at once, and its exit code reports in-flight work.
 #[tokio::test]
-async fn a_second_sigterm_does_not_wait() {
+async fn f28_a_second_sigterm_does_not_wait() {
     let world = World::builder()
         .postgres_proxy()
         .env("ONLY", "fold")
@@ -93,7 +94,7 @@ async fn a_second_sigterm_does_not_wait() {
 
 /// A worker that cannot finish ends when the grace period is over.
 #[tokio::test]
-async fn a_stop_takes_no_longer_than_the_grace_period() {
+async fn f28_a_stop_takes_no_longer_than_the_grace_period() {
     let world = World::builder().env("GRACE_PERIOD_S", 1).start().await;
     world.seed_user("auth0|ann", &[]);
     let slow = Fault::DelayedAnswer(Duration::from_secs(8));

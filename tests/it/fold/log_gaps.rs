@@ -87,8 +87,10 @@ pub(super) async fn users_known(world: &World) -> i64 {
     count.unwrap_or(-1)
 }
 
+/// F27: the log stream is silent for an hour, its deliveries dropped: the sweep repairs still; the gap filler reads what was missed from
+/// its checkpoint.
 #[tokio::test]
-async fn what_the_stream_dropped_is_read_once_also_across_a_kill() {
+async fn f27_what_the_stream_dropped_is_read_once_across_a_kill() {
     // A short timeout makes short leases: those of the killed worker must end.
     let world = filling()
         .env("SWEEP_INTERVAL_S", 1)

@@ -1,11 +1,14 @@
 //! A log stream that falls silent while the tenant has records.
+//!
+//! F27: the log stream is silent for an hour, its deliveries dropped: the sweep repairs still; the gap filler reads what was missed from
+//! its checkpoint.
 
 use std::time::Duration;
 
 use super::log_gaps::{begun, filling, sign_up, users_known};
 
 #[tokio::test]
-async fn a_silent_stream_is_reported_once_by_one_worker() {
+async fn f27_a_silent_stream_is_reported_once_by_one_worker() {
     let world = filling()
         .workers(2)
         .env("LOG_STREAM_SILENT_AFTER_S", 2)

@@ -1,4 +1,5 @@
-//! F25: unreadable messages become dead letters with the name of the field, and the rest continues.
+//! F25: bad UTF-8, NUL in an id, lone surrogates, a body of 1 MiB, JSON 10,000 levels deep, wrong types, repeated keys, an unknown type,
+//! ids of 10 kB: dead letters; the rest continues. Each letter has the name of the field.
 
 use serde_json::json;
 
@@ -97,7 +98,7 @@ fn poisons() -> Vec<(&'static str, Sent)> {
 }
 
 #[tokio::test]
-async fn poison_goes_to_the_dead_letters_by_name_and_the_rest_goes_on() {
+async fn f25_poison_becomes_dead_letters_and_the_rest_goes_on() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &[]);
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
@@ -129,7 +130,7 @@ async fn poison_goes_to_the_dead_letters_by_name_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
-async fn a_flood_of_poison_is_counted_and_kept_up_to_the_cap() {
+async fn f25_a_flood_of_poison_is_counted_and_kept_up_to_the_cap() {
     let world = World::start().await;
     let flood: Vec<_> = (0..1_500)
         .map(|n| poison(&format!("p{n}"), "pl_1", "{", "not_json"))

@@ -1,4 +1,6 @@
 //! Retractions: how long they are remembered, and counts below 0.
+//!
+//! F20: a retraction before its play, twice, of an unknown event, below zero: as documented, and no negative count is shown.
 
 use crate::world::events::{deleted, plays, retraction, saved};
 use crate::world::{World, text};
@@ -41,7 +43,7 @@ async fn retractions_go_after_the_streams_age_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_count_below_0_is_told_of_and_can_be_forgiven() {
+async fn f20_a_count_below_0_is_told_of_and_can_be_forgiven() {
     let world = World::builder().env("ONLY", "fold").start().await;
     // A filter for bots over last year's plays, which were never counted here.
     let bots: Vec<_> = (0..30)
@@ -75,7 +77,7 @@ async fn a_count_below_0_is_told_of_and_can_be_forgiven() {
 /// With remembered ids, a retraction of a play that was counted in an earlier life, or not at all since the playlist
 /// was deleted, does not lower the present count.
 #[tokio::test]
-async fn retractions_of_an_earlier_life_change_nothing() {
+async fn f20_retractions_of_an_earlier_life_change_nothing() {
     let world = World::builder()
         .env("ONLY", "fold")
         .env("DEDUP_WINDOW", "1h")

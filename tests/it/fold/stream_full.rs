@@ -1,10 +1,10 @@
-//! F32: a full stream refuses new messages, and the publisher gets an error.
+//! F32: the stream is full: publishers and the webhook get an error, not silence.
 
 use crate::world::events::{Sent, play, plays};
 use crate::world::{LOG_TOKEN, World};
 
 #[tokio::test]
-async fn a_full_stream_refuses_publishers_and_loses_nothing() {
+async fn f32_a_full_stream_refuses_publishers_and_loses_nothing() {
     let world = World::builder().env("APP_EVENTS_MAX_MIB", 1).start().await;
     let padding = "x".repeat(10_000);
     let mut refused = None;
@@ -39,7 +39,7 @@ async fn a_full_stream_refuses_publishers_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_full_stream_of_log_records_is_told_to_auth0_as_503() {
+async fn f32_a_full_stream_of_log_records_is_told_to_auth0_as_503() {
     let world = World::builder().env("AUTH0_LOGS_MAX_MIB", 1).start().await;
     let worker = world.worker();
     let padding = "x".repeat(100_000);

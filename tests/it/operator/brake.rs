@@ -172,8 +172,10 @@ async fn killed_while_it_holds(world: &World) {
     worker.kill9().await;
 }
 
+/// F23: a rule changes from 100 to 150 while the worker runs; a role leaves the rules file; a bad file: `plan` shows it, the brake holds a
+/// mass of revokes, a bad file is refused and the rules in force stay.
 #[tokio::test]
-async fn a_changed_rule_that_would_revoke_500_revokes_none() {
+async fn f23_a_changed_rule_that_would_revoke_500_revokes_none() {
     let file = RulesFile::new(&rule(ROLE, 1, 1, ""));
     let line = |line: i64| file.write(&rule(ROLE, line, line, ""));
     // A short timeout, so that the lease of a killed attempt is short.

@@ -1,4 +1,6 @@
 //! The progress of a drain: how many users wait, how fast their attempts end, and how long the rest takes.
+//!
+//! F24: 100,000 users cross the threshold at once: paced, continued after a kill, progress and remaining time shown.
 
 use crate::world::World;
 use crate::world::oracle::ROLE;
@@ -14,7 +16,7 @@ const LOSS: &str =
 const WAITING: &str = "rolekeeper_drain_users";
 
 #[tokio::test]
-async fn a_drain_is_shown_without_counting_the_queue() {
+async fn f24_a_drain_is_shown_without_counting_the_queue() {
     let world = World::start().await;
     world.told(&["pause"]).await;
     let (queued, worker) = ("SELECT count(*) FROM work_queue", world.worker());
@@ -44,7 +46,7 @@ async fn a_drain_is_shown_without_counting_the_queue() {
 }
 
 #[tokio::test]
-async fn the_rate_of_a_drain_counts_ended_attempts() {
+async fn f24_the_rate_of_a_drain_counts_ended_attempts() {
     let world = World::start().await;
     for name in ["ann", "bob", "cid"] {
         world.played(name, 100).await;

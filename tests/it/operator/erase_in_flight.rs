@@ -1,4 +1,7 @@
 //! An erasure beside work in flight: calls, batches of a fold, changes that are not announced yet.
+//!
+//! F29: a user is erased while events are in flight; a deleted user signs up again under the same id: an erased user never comes back,
+//! late events are dropped and counted; a deleted one comes back when Auth0 knows the id again.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,12 +66,12 @@ async fn erased_during(endpoint: Endpoint) {
 }
 
 #[tokio::test]
-async fn who_is_erased_while_the_profile_is_read_stays_erased() {
+async fn f29_who_is_erased_while_the_profile_is_read_stays_erased() {
     erased_during(Endpoint::ReadUser).await;
 }
 
 #[tokio::test]
-async fn who_is_erased_while_the_role_is_written_stays_erased() {
+async fn f29_who_is_erased_while_the_role_is_written_stays_erased() {
     erased_during(Endpoint::PatchUser).await;
 }
 
@@ -101,7 +104,7 @@ async fn sent_until(world: &World, erased: &AtomicBool) -> u32 {
 }
 
 #[tokio::test]
-async fn an_erasure_loses_messages_in_flight_of_her_alone() {
+async fn f29_an_erasure_loses_messages_in_flight_of_her_alone() {
     let world = world().env("FOLD_BATCH", 50).start().await;
     for n in (1..50).step_by(2) {
         world.seed_user(&format!("auth0|u{n}"), &[]);
@@ -135,7 +138,7 @@ async fn an_erasure_loses_messages_in_flight_of_her_alone() {
 }
 
 #[tokio::test]
-async fn a_batch_under_way_ends_before_the_erasure() {
+async fn f29_a_batch_under_way_ends_before_the_erasure() {
     let world = world().env("ONLY", "http,fold").start().await;
     // The batch has read which users are erased, and now waits for this lock to enqueue the second of its users.
     let mut other = world.db.begin().await.expect("Postgres responds");
@@ -174,7 +177,7 @@ async fn a_batch_under_way_ends_before_the_erasure() {
 }
 
 #[tokio::test]
-async fn a_change_that_was_not_announced_yet_is_announced_of_nobody() {
+async fn f29_a_change_not_announced_yet_is_announced_of_nobody() {
     let world = world().workers(0).start().await;
     let rows = format!(
         "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, queued_ms, completed_at, outcome)

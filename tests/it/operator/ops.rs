@@ -93,8 +93,9 @@ async fn traffic(world: &World, users: u32) {
     world.settled().await;
 }
 
+/// F31: a million users: no label of a metric grows with them.
 #[tokio::test]
-async fn metrics_are_complete_from_the_start() {
+async fn f31_metrics_are_complete_from_the_start() {
     let world = World::builder().env("BRAKE_REVOKES", 1_000).start().await;
     let worker = world.worker();
     let first = metrics(&worker).await;

@@ -59,8 +59,9 @@ fn tenant_far_away() -> TenantOptions {
     }
 }
 
+/// F19: a count that goes 99, 100, 99, 10,000 times in a second: one call at most, and the right end.
 #[tokio::test]
-async fn ten_thousand_flaps_cost_two_calls_at_most_and_end_right() {
+async fn f19_ten_thousand_flaps_cost_few_calls_and_end_right() {
     let world = World::builder().tenant(tenant_far_away()).start().await;
     let flaps = flapper(&world).await;
     let began = Instant::now();
@@ -75,7 +76,7 @@ async fn ten_thousand_flaps_cost_two_calls_at_most_and_end_right() {
 }
 
 #[tokio::test]
-async fn flaps_that_waited_cost_two_calls_and_the_last_one_counts() {
+async fn f19_flaps_that_waited_cost_one_change_the_last_one_counts() {
     let world = World::start().await;
     let flaps = flapper(&world).await;
     world.worker().kill9().await;

@@ -153,9 +153,10 @@ async fn a_revoke_without_an_answer_is_completed_and_announced_once() {
         .await;
 }
 
-/// A worker whose clock is an hour ahead writes, is refused, and dies; another one continues.
+/// F22: a clock an hour off; events dated 1970 and 2099: counts do not depend on dates; an odd date is kept as given, or refused with a
+/// reason. Here a worker whose clock is an hour ahead writes, is refused, and dies; another one continues.
 #[tokio::test]
-async fn a_change_has_one_row_although_workers_clocks_differ() {
+async fn f22_a_change_has_one_row_although_workers_clocks_differ() {
     let world = World::builder()
         .env("AUTH0_TIMEOUT_S", 1)
         .env("SWEEP_INTERVAL_S", 1)

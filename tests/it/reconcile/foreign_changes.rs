@@ -22,8 +22,10 @@ fn edit(world: &World, roles: &[&str]) {
         .expect("an edit");
 }
 
+/// F18: a role removed or added by hand: a role of ours that another client removed is restored (default), kept off (`respect`) or only
+/// reported (`alert`); a role given by hand below the threshold stays until it is adopted; a row of the audit.
 #[tokio::test]
-async fn what_another_client_gives_and_takes_has_rows() {
+async fn f18_what_another_client_gives_and_takes_has_rows() {
     let world = World::start().await;
     world.connect_log_stream().await;
     world.seed_user(ANN, &["mentor"]);

@@ -1,4 +1,7 @@
 //! An account that was deleted and made again before it was read: nothing of the earlier one is taken over.
+//!
+//! F29: a user is erased while events are in flight; a deleted user signs up again under the same id: an erased user never comes back,
+//! late events are dropped and counted; a deleted one comes back when Auth0 knows the id again.
 
 use serde_json::json;
 
@@ -10,7 +13,7 @@ use crate::world::persons::told as told_of;
 use crate::world::rules::{RulesFile, rule};
 
 #[tokio::test]
-async fn an_account_made_again_between_two_reads_is_another() {
+async fn f29_an_account_made_again_between_two_reads_is_another() {
     for manual in ["alert", "restore"] {
         let rules = RulesFile::new(&rule(ROLE, 100, 100, &format!("manual = \"{manual}\"")));
         let world = World::builder()

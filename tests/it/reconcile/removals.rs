@@ -39,8 +39,10 @@ async fn verify(world: &World) {
     world.run_sql("UPDATE assignments SET verified_at = NULL").await;
 }
 
+/// F18: a role removed or added by hand: a role of ours that another client removed is restored (default), kept off (`respect`) or only
+/// reported (`alert`); a role given by hand below the threshold stays until it is adopted; a row of the audit.
 #[tokio::test]
-async fn a_role_removed_by_hand_is_pinned_off_until_unpin() {
+async fn f18_a_role_removed_by_hand_is_pinned_off_until_unpin() {
     let (world, _file) = holders(&["ann", "bob"], 100.0).await;
     world
         .tenant

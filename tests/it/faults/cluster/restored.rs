@@ -1,4 +1,5 @@
-//! F36: two of the three servers, a quorum, come back with an older copy of their folders.
+//! F36: a quorum restored from an older copy of two servers' folders: reported as `rewound` or `replaced`, never silence; `accept-stream`
+//! ends right.
 
 use nix::sys::signal::Signal;
 
@@ -47,8 +48,6 @@ async fn restored(world: &World, cluster: &mut Cluster) {
     world.led(2).await;
 }
 
-/// F36: quorum restored from an older copy of two servers' folders: `rewound` or `replaced`, never silence; `accept-stream` ends
-/// right.
 #[tokio::test]
 async fn f36_a_quorum_of_older_copies_is_told_and_accepted() {
     let (world, mut cluster) = cluster::world(World::builder()).await;

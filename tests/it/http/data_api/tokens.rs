@@ -1,5 +1,8 @@
 //! Access: tokens that are wrong in every way, keys that change, and a key server in trouble.
 //!
+//! F30: access tokens with a wrong signature, `alg` none, HS256 with the public key, a wrong issuer or audience, expired, of unknown keys
+//! by the thousand; rotated keys: refused; one request for keys in each cool-down.
+//!
 //! Owns the refusals. The key server counts the fetches of keys; the worker's own count is not used.
 
 use std::time::Duration;
@@ -126,7 +129,7 @@ async fn all_refused(api: &DataApi, tokens: Vec<(&str, String)>) {
 }
 
 #[tokio::test]
-async fn forged_tokens_are_refused_and_counted() {
+async fn f30_forged_tokens_are_refused_and_counted() {
     let api = DataApi::start().await;
     assert_eq!(status(&api, &api.token(USER)).await, 200);
     let forged = forged(&api);
@@ -134,7 +137,7 @@ async fn forged_tokens_are_refused_and_counted() {
 }
 
 #[tokio::test]
-async fn tokens_with_wrong_claims_are_refused_and_counted() {
+async fn f30_tokens_with_wrong_claims_are_refused_and_counted() {
     let api = DataApi::start().await;
     let wrong = wrong_claims(&api);
     all_refused(&api, wrong).await;
@@ -175,7 +178,7 @@ async fn the_header_holds_one_token_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn keys_are_fetched_once_a_cool_down_whoever_asks() {
+async fn f30_keys_are_fetched_once_a_cool_down_whoever_asks() {
     let api = DataApi::start().await;
     assert_eq!(status(&api, &api.token(USER)).await, 200);
     let begun = Instant::now();
@@ -203,7 +206,7 @@ async fn keys_are_fetched_once_a_cool_down_whoever_asks() {
 }
 
 #[tokio::test]
-async fn keys_are_rotated_without_a_restart() {
+async fn f30_keys_are_rotated_without_a_restart() {
     let api = DataApi::start().await;
     let ec = SigningKey::ec();
     assert_eq!(status(&api, &api.token(USER)).await, 200);

@@ -1,4 +1,8 @@
 //! The webhook's reaction to any posted body.
+//!
+//! F26: deliveries of the log stream: a batch twice, out of order by 5 s, three formats, a wrong token, a body of 5 MB, an empty batch,
+//! unknown types, records without `log_id` or `user_id`, one bad record in a good batch: the same batch has one effect; after a good token
+//! a 4xx for size alone; nothing is lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -73,7 +77,7 @@ async fn dead(world: &World) -> BTreeMap<String, i64> {
 }
 
 #[tokio::test]
-async fn a_batch_in_any_form_order_and_number_is_stored_once() {
+async fn f26_a_batch_in_any_form_order_and_number_is_stored_once() {
     let world = World::start().await;
     let mut batch = records(0..50);
     let forms = |batch: &[Value]| {
@@ -106,7 +110,7 @@ async fn a_batch_in_any_form_order_and_number_is_stored_once() {
 }
 
 #[tokio::test]
-async fn only_the_two_tokens_open_the_door() {
+async fn f26_only_the_two_tokens_open_the_door() {
     let world = World::builder()
         .env("LOG_STREAM_TOKEN_OLD", OLD_TOKEN)
         .start()
@@ -152,7 +156,7 @@ async fn only_the_two_tokens_open_the_door() {
 }
 
 #[tokio::test]
-async fn large_bodies_are_taken_and_only_beyond_the_bound_refused() {
+async fn f26_large_bodies_are_taken_and_refused_beyond_the_bound() {
     let world = World::start().await;
     let padded = |n: u32| {
         let mut record = record(n, "sapi", "");
@@ -201,7 +205,7 @@ async fn stored_under(world: &World, table: Vec<(Vec<u8>, &[&str])>) {
 }
 
 #[tokio::test]
-async fn every_record_is_stored_under_its_type() {
+async fn f26_every_record_is_stored_under_its_type() {
     let world = World::start().await;
     let bytes = |record: Value| record.to_string().into_bytes();
     let cloud = json!({"specversion": "1.0", "type": "user.updated", "id": "evt_1", "source": "urn:auth0:t",
@@ -227,7 +231,7 @@ async fn every_record_is_stored_under_its_type() {
 }
 
 #[tokio::test]
-async fn of_a_body_that_cannot_be_read_nothing_is_lost() {
+async fn f26_of_a_body_that_cannot_be_read_nothing_is_lost() {
     let world = World::start().await;
     let mixed = lines(&[record(3, "fsa", ""), json!(7), record(4, "fsa", "")]);
     let torn = format!("{}\n{{torn\n{}", record(5, "fsa", ""), record(6, "fsa", ""));
@@ -283,7 +287,7 @@ async fn without_the_bus_it_says_503_and_stays_ready_to_say_so() {
 }
 
 #[tokio::test]
-async fn a_late_doubled_and_mixed_stream_counts_once() {
+async fn f26_a_late_doubled_and_mixed_stream_counts_once() {
     let world = World::start().await;
     let url = format!("http://{}/auth0/logs", world.worker().address("LISTEN").await);
     for (n, format) in [Format::JsonLines, Format::JsonArray, Format::JsonObject]

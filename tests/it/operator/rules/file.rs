@@ -1,4 +1,7 @@
 //! A rules file that changes while the worker runs.
+//!
+//! F23: a rule changes from 100 to 150 while the worker runs; a role leaves the rules file; a bad file: `plan` shows it, the brake holds a
+//! mass of revokes, a bad file is refused and the rules in force stay.
 
 use crate::world::World;
 use crate::world::rules::{RulesFile, rule};
@@ -6,7 +9,7 @@ use crate::world::rules::{RulesFile, rule};
 const REFUSED: &str = "rolekeeper_rules_refused";
 
 #[tokio::test]
-async fn a_changed_rules_file_is_taken_over_and_a_bad_one_is_refused() {
+async fn f23_a_changed_file_is_taken_over_and_a_bad_one_refused() {
     let file = RulesFile::new(&rule("playlist_editor", 1, 1, ""));
     let world = World::builder()
         .env("RULES_FILE", file.path().display())

@@ -206,7 +206,7 @@ fn story() -> Vec<Vec<Sent>> {
     ]
 }
 
-/// F21 and several rules: each user has the roles of each rule, and each change names its event.
+/// Each user has the roles of each rule, and each change names its event.
 #[tokio::test]
 async fn each_change_under_several_rules_names_its_event() {
     let rules = [
@@ -249,10 +249,10 @@ async fn each_change_under_several_rules_names_its_event() {
     );
 }
 
-/// F21: a playlist at the threshold moves, and is played before the fold reads the move: the move is the cause, not the
-/// plays.
+/// F21: a playlist deleted, or moved to another owner, while its count is at the threshold: both users are right. Here it is played before
+/// the fold reads the move: the move is the cause, not the plays.
 #[tokio::test]
-async fn a_move_at_the_line_is_named_although_plays_follow_it() {
+async fn f21_a_move_at_the_line_is_named_although_plays_follow_it() {
     let file = RulesFile::new(&rule("playlist_editor", 100, 100, ""));
     let world = world(&file, &[ANN, BOB]).await;
     let mut model = Model::new(&[("playlist_editor", false, 100, 100)]);

@@ -26,9 +26,10 @@ async fn around_the_thresholds(file: &RulesFile) -> World {
     world
 }
 
-/// F23: the threshold moves up.
+/// F23: a rule changes from 100 to 150 while the worker runs; a role leaves the rules file; a bad file: `plan` shows it, the brake holds a
+/// mass of revokes, a bad file is refused and the rules in force stay.
 #[tokio::test]
-async fn a_threshold_that_moves_up_revokes_from_those_between() {
+async fn f23_a_threshold_that_moves_up_revokes_from_those_between() {
     let file = RulesFile::new(&rule(ROLE, 100, 100, ""));
     let world = around_the_thresholds(&file).await;
     let four = ["low", "line", "high", "top"];
@@ -44,9 +45,9 @@ async fn a_threshold_that_moves_up_revokes_from_those_between() {
     assert_eq!(world.number(unasked).await, Some(2), "no event did it");
 }
 
-/// F23: the role leaves the file, and comes back with another threshold.
+/// The role leaves the file, and comes back with another threshold.
 #[tokio::test]
-async fn a_role_without_a_rule_stays_as_it_is_until_the_rule_is_back() {
+async fn f23_a_role_without_a_rule_stays_until_the_rule_is_back() {
     let hundred = rule(ROLE, 100, 100, "");
     let file = RulesFile::new(&hundred);
     let world = around_the_thresholds(&file).await;
@@ -194,8 +195,10 @@ async fn taken_away(manual: &str) -> (World, RulesFile) {
     (world, file)
 }
 
+/// F18: a role removed or added by hand: a role of ours that another client removed is restored (default), kept off (`respect`) or only
+/// reported (`alert`); a role given by hand below the threshold stays until it is adopted; a row of the audit.
 #[tokio::test]
-async fn a_role_removed_by_hand_is_left_until_it_is_earned_again() {
+async fn f18_a_removed_role_is_left_until_it_is_earned_again() {
     let (world, _file) = taken_away("manual = \"alert\"").await;
     world
         .eventually("it is reported", async || {
@@ -238,7 +241,7 @@ async fn a_role_removed_by_hand_is_left_until_it_is_earned_again() {
 }
 
 #[tokio::test]
-async fn a_role_that_a_person_took_away_is_restored() {
+async fn f18_a_role_that_a_person_took_away_is_restored() {
     let (world, _file) = taken_away("manual = \"restore\"").await;
     world.holders_are("it is back", &["ann"], &["ann"]).await;
     world.settled().await;

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Owns the tests that take too long for the checks: the models and their mutants, sabotages of the worker, a soak, the fuzzing of all
-# parsers with a new seed, the release binary in a folder with nothing but its libraries, as in its image, the book and the files of a
-# release, then the integration tests of faults, at larger sizes, for several rounds. Prints at the end what passed, by part and by the
-# faults' numbers; exits 1 if a part failed.
+# Owns the tests that take too long for the checks: the models, their coverage and their mutants, sabotages of the worker, a soak, the
+# fuzzing of all parsers with a new seed, the release binary in a folder with nothing but its libraries, as in its image, the book and
+# the files of a release, then the integration tests of faults, at larger sizes, for several rounds. Prints at the end what passed, by
+# part and by the faults' numbers; exits 1 if a part failed.
 #
 #   scripts/long.sh [--rounds N] [--parts NAME,NAME] [FILTER…]
 #       3 rounds of the tests f01 to f60 and those of races, exactly once, models, takeover, discover and crash points;
-#       parts: models mutants sabotages soak fuzzing image book materials archive tests; all, unless named
+#       parts: models coverage mutants sabotages soak fuzzing image book materials archive tests; all, unless named
 #
 # Each test has its own oracle; seeds, order and timing differ from round to round.
 set -uo pipefail
@@ -22,7 +22,7 @@ export LONG_TESTS=1
 ROUND_LIMIT=90m
 
 rounds=3
-parts=models,mutants,sabotages,soak,fuzzing,image,book,materials,archive,tests
+parts=models,coverage,mutants,sabotages,soak,fuzzing,image,book,materials,archive,tests
 while [[ "${1:-}" == --* ]]; do
   case "$1" in
     --rounds) rounds="${2:?--rounds needs a number}" ;;
@@ -55,6 +55,7 @@ fuzzing() {
 # shellcheck disable=SC2317
 image() { cargo build --quiet --locked --release --package rolekeeper && scripts/check-image.sh target/release/rolekeeper; }
 if wanted models; then part models models; fi
+if wanted coverage; then part "coverage of the models" scripts/coverage.sh; fi
 if wanted mutants; then part mutants scripts/mutants.sh; fi
 if wanted sabotages; then part sabotages scripts/sabotage.sh; fi
 if wanted soak; then part soak scripts/soak.sh; fi

@@ -33,6 +33,7 @@ export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) + 2))}"
 part "install" scripts/install.sh test
 part "format" cargo fmt --all --check
 part "shell scripts" shellcheck .ci/run deploy/*.sh deploy/compose/*.sh scripts/*.sh
+part "released migrations" sh -c "cd migrations && sha384sum --check --quiet --strict released.sha384"
 part "alerts" scripts/check-files.sh alerts
 part "deploy files" scripts/check-files.sh deploy
 part "contracts" scripts/check-files.sh contracts

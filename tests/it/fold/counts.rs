@@ -37,17 +37,18 @@ async fn a_role_follows_the_hundredth_play_and_a_retraction() {
 #[tokio::test]
 async fn f01_repeats_count_once_also_across_a_restart() {
     let world = World::start().await;
-    let thousand: Vec<_> = (0..500).map(|_| play("same", "pl_1")).collect();
-    world.publish(&thousand).await;
+    let times = |n: usize| vec![play(&format!("times-{n}"), "pl_1"); n];
+    let again = [times(3), times(500)].concat();
+    world.publish(&[times(1), again.clone()].concat()).await;
     world.worker().kill9().await;
-    world.publish(&thousand).await;
+    world.publish(&again).await;
     world.start_worker().await;
     world.settled().await;
     assert_eq!(
         world
             .number("SELECT plays FROM playlists WHERE playlist_id = 'pl_1'")
             .await,
-        Some(1)
+        Some(3)
     );
 }
 

@@ -8,6 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rolekeeper_sandbox::tenant::TenantOptions;
 
 use crate::world::events::{Sent, deleted, play, plays, poison, retraction, saved};
+use crate::world::losses::CURSOR;
 use crate::world::proxy::Lose;
 use crate::world::{APP_EVENTS, World};
 
@@ -17,6 +18,9 @@ const USERS: u32 = 300;
 const KILLS: u32 = 30;
 /// A repeat follows its original after at most this many messages, well inside the duplicate window.
 const REPEATED_WITHIN: usize = 5_000;
+/// The number of transactions that have moved a cursor and are open.
+const INSIDE: &str = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
+    WHERE datname = current_database() AND relation = 'stream_cursors'::regclass AND mode = 'RowExclusiveLock'";
 
 /// `SEED` from the environment, or a new one; printed, so that a failure can be repeated.
 fn seeded() -> StdRng {
@@ -83,7 +87,6 @@ fn each_twice(rng: &mut StdRng, events: Vec<Sent>) -> Vec<Sent> {
 
 /// Starts workers and kills each at a random moment; returns the cursor at each kill.
 async fn kills(world: &World, rng: &mut StdRng, shares: &tokio::sync::Semaphore) -> BTreeSet<Option<i64>> {
-    let cursor = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
     let mut folded_at_kill = BTreeSet::new();
     for _ in 0..KILLS {
         let worker = world.spawn_worker_with(&[]);
@@ -91,7 +94,7 @@ async fn kills(world: &World, rng: &mut StdRng, shares: &tokio::sync::Semaphore)
         // Not a wait for a condition: the moment of the kill is random.
         tokio::time::sleep(Duration::from_millis(rng.random_range(50..1_600))).await;
         worker.kill9().await;
-        folded_at_kill.insert(world.number(cursor).await);
+        folded_at_kill.insert(world.number(CURSOR).await);
     }
     folded_at_kill
 }
@@ -130,6 +133,45 @@ async fn f03_thirty_kills_lose_and_double_nothing() {
     assert!(folded_at_kill.len() > 10, "the kills hit at {folded_at_kill:?}");
     world.start_worker().await;
     world.settled_within(Duration::from_secs(90)).await;
+}
+
+/// Kills before the transaction, in it, and between its COMMIT and the response.
+#[tokio::test]
+async fn f03_kills_around_the_transaction_lose_and_double_nothing() {
+    let world = World::builder().postgres_proxy().env("ONLY", "fold");
+    let world = world.start().await;
+    world.seed_user("auth0|ann", &[]);
+    world.publish(&[saved("s", "pl_1", "auth0|ann")]).await;
+    world.count_is("it is folded", CURSOR, 1).await;
+    let proxy = world.postgres_proxy();
+    // Without bytes that are held, the fold waits for a row inside its transaction.
+    for (round, held) in (0_u32..).zip([&b"BEGIN"[..], b"", b"COMMIT"]) {
+        let mut other = world.db.begin().await.expect("Postgres responds");
+        if held.is_empty() {
+            let row = sqlx::raw_sql("SELECT FROM playlists FOR UPDATE");
+            row.execute(&mut *other).await.expect("Postgres responds");
+        } else {
+            proxy.hold(held);
+        }
+        let (before, inside) = (proxy.held(), i64::from(held != b"BEGIN"));
+        let mut events = vec![saved(&format!("s{round}"), "pl_1", "auth0|ann")];
+        events.extend(plays("a", "pl_1", round * 35..round * 35 + 35));
+        world.publish(&events).await;
+        world
+            .eventually("the fold is there", async || {
+                (held.is_empty() || proxy.held() > before) && world.number(INSIDE).await == Some(inside)
+            })
+            .await;
+        world.worker().kill9().await;
+        other.rollback().await.expect("Postgres responds");
+        proxy.let_go();
+        world.start_worker().await;
+        let all = i64::from(round) * 36 + 37;
+        world.count_is("all is folded", CURSOR, all).await;
+    }
+    world.start_worker_with(&[("ONLY", "reconcile")]).await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
 }
 
 /// F4: COMMIT sent, connection lost before the response: no event counts twice, none is lost. The COMMIT itself is

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::consumer::PullConsumer;
 use futures_util::TryStreamExt as _;
 
 use crate::world::events::{Sent, play, plays, saved};
-use crate::world::{APP_EVENTS, LOG_TOKEN, World};
+use crate::world::{APP_EVENTS, LOG_TOKEN, Worker, World, poll, size};
 
 /// Time until a connection without a response is replaced, and a response that was waited for on it.
 const LEFT_WITHIN: Duration = Duration::from_secs(20);
@@ -21,6 +22,18 @@ pub(super) fn story(parts: u32) -> Vec<Vec<Sent>> {
     story
 }
 
+/// Whether the worker is not ready, but alive.
+async fn is_alive_only(worker: &Worker) -> bool {
+    let says = async |path: &str| worker.get(path).await.map(|(status, _)| status);
+    says("/readyz").await == Some(503) && says("/healthz").await == Some(200)
+}
+
+/// Waits until the worker misses the bus.
+async fn is_missed(world: &World, worker: &Worker) {
+    let missed = async || is_alive_only(worker).await;
+    world.eventually("it is not ready, but alive", missed).await;
+}
+
 /// F6: the bus is down at the start, is down for minutes, restarts, drops connections in waves: not ready, but alive;
 /// the worker continues by itself.
 #[tokio::test]
@@ -30,13 +43,7 @@ async fn f06_a_worker_waits_for_a_bus_that_is_not_there_yet() {
     world.publish(&story(1)[0]).await;
     world.nats.lock().await.stop().await.unwrap();
     let worker = world.spawn_worker_with(&[]);
-    let says = async |path: &str| worker.get(path).await.map(|(status, _)| status);
-    world
-        .eventually("it is up and not ready", async || {
-            says("/readyz").await == Some(503)
-        })
-        .await;
-    assert_eq!(says("/healthz").await, Some(200));
+    is_missed(&world, &worker).await;
     assert_eq!(worker.count("rolekeeper_bus_up").await, Some(0));
     // The response to a log stream meanwhile: send it again.
     assert_eq!(worker.post_logs(LOG_TOKEN, "{\"type\":\"s\"}").await, Some(503));
@@ -77,6 +84,28 @@ async fn f06_a_bus_that_is_killed_loses_and_doubles_nothing() {
     assert!(world.worker().is_ready().await);
 }
 
+/// The bus is away for minutes, as during a repair; for seconds in the checks.
+#[tokio::test]
+async fn f06_a_bus_that_is_down_for_minutes_is_waited_for() {
+    let world = World::start().await;
+    world.seed_user("auth0|ann", &[]);
+    let (parts, worker) = (story(2), world.worker());
+    world.publish(&parts[0]).await;
+    world.settled().await;
+    world.nats.lock().await.stop().await.unwrap();
+    is_missed(&world, &worker).await;
+    let down_for = Duration::from_secs(size(5, 180).into());
+    let else_seen = async || (!is_alive_only(&worker).await).then_some(());
+    let came = poll(down_for, else_seen).await;
+    assert_eq!(came, None, "it was ready, or not alive");
+    world.check_workers();
+    world.nats.lock().await.start_again().await.unwrap();
+    world.publish(&parts[1]).await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    assert!(worker.is_ready().await);
+}
+
 /// Connections to the bus are cut in waves, then refused for a while.
 #[tokio::test]
 async fn f06_connections_to_the_bus_may_be_cut_in_waves() {
@@ -101,6 +130,7 @@ async fn f06_connections_to_the_bus_may_be_cut_in_waves() {
             worker.count("rolekeeper_bus_up").await == Some(0)
         })
         .await;
+    is_missed(&world, &worker).await;
     world.publish(&plays("late", "pl_1", 0..10)).await;
     world.nats_proxy().restore();
     world.settled().await;
@@ -153,4 +183,35 @@ async fn f07_a_deleted_consumer_is_made_again_at_the_cursor() {
     }
     world.publish(&plays("late", "pl_1", 0..10)).await;
     world.settled().await;
+}
+
+/// Another client takes deliveries of the fold's consumer, in the middle of a batch.
+#[tokio::test]
+async fn f07_messages_missed_inside_a_batch_are_read_again() {
+    let world = World::start().await;
+    world.seed_user("auth0|ann", &[]);
+    let worker = world.worker();
+    let stream = world.jetstream.get_stream(APP_EVENTS).await.unwrap();
+    let one = async || {
+        let names: Vec<String> = stream.consumer_names().try_collect().await.unwrap();
+        <[String; 1]>::try_from(names).ok()
+    };
+    for (part, events) in story(3).iter().enumerate() {
+        let [name] = poll(Duration::from_secs(10), one).await.expect("one consumer");
+        let consumer: PullConsumer = stream.get_consumer(&name).await.unwrap();
+        // The server gives each of two requests every other message.
+        let taken = consumer.batch().max_messages(5).expires(Duration::from_secs(30));
+        let taken = taken.messages().await.unwrap();
+        world.publish(events).await;
+        world
+            .eventually("deliveries are missed", async || {
+                let messages = worker.messages();
+                let missed = messages.iter().filter(|line| line.contains(" was missed, "));
+                missed.count() > part
+            })
+            .await;
+        drop(taken);
+        world.settled().await;
+    }
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
 }

@@ -1,6 +1,6 @@
 //! The behaviour of the fold while Postgres is away, slow, or drops connections.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rolekeeper_sandbox::servers::PostgresStop;
 
@@ -116,6 +116,84 @@ async fn f09_connections_to_postgres_may_be_cut_in_waves() {
         .await;
     world.postgres_proxy().restore();
     world.settled().await;
+}
+
+/// The next moves of the fold's cursor fail with this error, so many times.
+async fn failing(world: &World, code: &str, times: u32) {
+    let sql = format!(
+        "CREATE SEQUENCE tries;
+         CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN IF nextval('tries') <= {times} THEN RAISE EXCEPTION 'trouble' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER trouble BEFORE UPDATE ON stream_cursors FOR EACH ROW EXECUTE FUNCTION trouble()"
+    );
+    let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+    sql.execute(&world.db).await.unwrap();
+}
+
+/// The error of a disk without space, at each commit for some seconds.
+#[tokio::test]
+async fn f09_a_full_disk_is_waited_for() {
+    let world = World::start().await;
+    world.seed_user("auth0|ann", &[]);
+    let worker = world.worker();
+    failing(&world, "53100", 5).await;
+    let begun = Instant::now();
+    world.publish(&story(1)[0]).await;
+    let health = async |path: &str| worker.get(path).await.map(|(status, _)| status);
+    world
+        .eventually("it is not ready", async || health("/readyz").await == Some(503))
+        .await;
+    assert_eq!(health("/healthz").await, Some(200));
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    assert!(worker.is_ready().await);
+    // 200 ms after the first failure, then twice as long each time.
+    let took = begun.elapsed();
+    assert!(took > Duration::from_secs(6), "five tries in {took:?}");
+    waited_quietly(&worker);
+}
+
+/// The error of a statement that takes too long.
+#[tokio::test]
+async fn f09_statements_that_time_out_are_retried() {
+    let world = World::start().await;
+    world.seed_user("auth0|ann", &[]);
+    failing(&world, "57014", 3).await;
+    let begun = Instant::now();
+    world.publish(&story(1)[0]).await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(1_400), "three tries in {took:?}");
+    waited_quietly(&world.worker());
+}
+
+/// Postgres has one connection for the worker, so that its pools are used up.
+#[tokio::test]
+async fn f09_pools_that_are_used_up_are_waited_for() {
+    let world = World::builder().least_rights().postgres_proxy();
+    let world = world.env("AUTH0_TIMEOUT_S", 1).start().await;
+    world.seed_user("auth0|ann", &[]);
+    let (parts, worker) = (story(2), world.worker());
+    world.publish(&parts[0]).await;
+    world.settled().await;
+    let most = "ALTER ROLE rolekeeper_run CONNECTION LIMIT 1";
+    world.run_sql(most).await;
+    world.postgres_proxy().cut();
+    world.publish(&parts[1]).await;
+    let health = async |path: &str| worker.get(path).await.map(|(status, _)| status);
+    world
+        .eventually("it is not ready", async || health("/readyz").await == Some(503))
+        .await;
+    assert_eq!(health("/healthz").await, Some(200));
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'rolekeeper_run'";
+    world.count_is("it has one connection", sessions, 1).await;
+    assert_eq!(world.roles("auth0|ann"), [""; 0]);
+    let most = "ALTER ROLE rolekeeper_run CONNECTION LIMIT -1";
+    world.run_sql(most).await;
+    world.settled().await;
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    waited_quietly(&worker);
 }
 
 /// F10: Postgres is slow: 5 s a statement: memory stays bounded, and nothing counts twice. Events of 60 MB wait.

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, Token};
 use rolekeeper_sandbox::tenant::{Call, CallMatch, Client, Fault, TenantOptions};
+use serde_json::json;
 
 use crate::world::erasure::KEY;
 use crate::world::events::{plays, saved};
 use crate::world::oracle::ROLE;
-use crate::world::{CLIENT, World, gaps};
+use crate::world::{CLIENT, Worker, World, gaps};
 
 const PAUSED: &str = "rolekeeper_circuit_breaker_open";
+/// The tenant's error for an audience that is not one of its APIs.
+const NOT_ENABLED: &str = "Service not enabled within domain";
 
 /// Twenty users reach the threshold.
 async fn twenty_earn(world: &World, name: &str) {
@@ -24,6 +27,13 @@ async fn twenty_earn(world: &World, name: &str) {
             .await;
         world.publish(&plays(&list, &list, 0..100)).await;
     }
+}
+
+/// Whether the log has an error with this text.
+fn is_an_error(worker: &Worker, text: &str) -> bool {
+    let log = worker.log();
+    log.lines()
+        .any(|line| line.contains(text) && line.contains(r#""level":"ERROR""#))
 }
 
 /// Breaks the credentials, lets twenty users reach the threshold, repairs them, and checks the calls in between.
@@ -63,6 +73,11 @@ async fn paused_and_mended(world: World, reason: &str, breaks: impl Fn(&World), 
         .await;
     assert_eq!(paused().len(), 1, "{:?}", paused());
     assert!(paused()[0].contains(reason), "{:?}", paused());
+    assert!(
+        is_an_error(&worker, "reconcile is paused"),
+        "{}",
+        worker.log_tail(20)
+    );
     assert!(
         world.tenant.calls().len() - before < 12,
         "{:?}",
@@ -189,17 +204,70 @@ async fn f14_a_wrong_audience_stops_the_stage_until_it_is_right() {
             worker.count(PAUSED).await == Some(1)
         })
         .await;
-    assert!(
-        worker.log().contains("Service not enabled within domain"),
-        "{}",
-        worker.log_tail(20)
-    );
+    assert!(is_an_error(&worker, NOT_ENABLED), "{}", worker.log_tail(20));
     worker.sigterm(Duration::from_secs(10)).await;
     world
         .start_worker_with(&[("AUTH0_AUDIENCE", "https://music.eu.auth0.com/api/v2/")])
         .await;
     world.settled().await;
     assert_eq!((world.patches(), world.attempts_noted().await), (1, 0));
+}
+
+/// The audience is wrong because the tenant has its API no more, for a while.
+#[tokio::test]
+async fn f14_an_audience_that_is_known_again_closes_the_breaker() {
+    let breaks = |world: &World| {
+        let body = json!({"error": "access_denied", "error_description": NOT_ENABLED});
+        let unknown = Fault::Status {
+            code: 403,
+            headers: vec![],
+            body: Some(body),
+        };
+        world.tenant.hold_fault(CallMatch::to(Token), unknown);
+        world.tenant.revoke_tokens(CLIENT);
+    };
+    let mends = |world: &World| world.tenant.clear_faults();
+    paused_and_mended(World::start().await, NOT_ENABLED, breaks, mends).await;
+}
+
+/// The token endpoint is slow, and many attempts need a token.
+#[tokio::test]
+async fn f14_callers_wait_for_one_request_for_a_token() {
+    let world = World::start().await;
+    world.note_attempts().await;
+    twenty_earn(&world, "ann").await;
+    world.settled().await;
+    let before = world.calls_to(Token);
+    let slow = Fault::DelayedAnswer(Duration::from_secs(2));
+    world.tenant.hold_fault(CallMatch::to(Token), slow);
+    world.tenant.revoke_tokens(CLIENT);
+    twenty_earn(&world, "bob").await;
+    world.settled().await;
+    assert_eq!(world.calls_to(Token), before + 1);
+    assert_eq!(world.attempts_noted().await, 0);
+}
+
+/// Tokens end after three seconds, while users keep earning the role.
+#[tokio::test]
+async fn f14_a_token_that_expires_is_replaced() {
+    let options = TenantOptions {
+        token_lifetime: Duration::from_secs(3),
+        ..TenantOptions::default()
+    };
+    let world = World::builder().tenant(options).start().await;
+    world.note_attempts().await;
+    let mut users = 0;
+    while world.calls_to(Token) < 4 {
+        let user = format!("auth0|u{users}");
+        world.seed_user(&user, &["mentor"]);
+        world.earn(&user, &format!("pl_{users}")).await;
+        let holds = async || world.roles(&user) == ["mentor", ROLE];
+        world.eventually("the user has the role", holds).await;
+        users += 1;
+    }
+    world.settled().await;
+    assert_eq!(world.worker().count(PAUSED).await, Some(0));
+    assert_eq!(world.attempts_noted().await, 0);
 }
 
 #[tokio::test]

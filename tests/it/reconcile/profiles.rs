@@ -5,7 +5,7 @@
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
-use rolekeeper_sandbox::tenant::ProfileLimit;
+use rolekeeper_sandbox::tenant::{CallMatch, Endpoint, Fault, ProfileLimit};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -83,11 +83,13 @@ async fn check(world: &World, case: &Case, roles: Vec<String>) {
         case.before,
         "{user}: more than roles has changed"
     );
-    let writes = world
-        .calls_of(user)
-        .iter()
-        .filter(|call| call.method == "PATCH")
-        .count();
+    let mut calls = world.calls_of(user);
+    calls.retain(|call| call.method == "PATCH");
+    let writes = calls.len();
+    for sent in calls.iter().filter_map(|call| call.body.as_ref()) {
+        let roles = &sent["app_metadata"]["roles"];
+        assert_eq!(*sent, json!({"app_metadata": {"roles": roles}}), "{user}");
+    }
     if case.parked {
         assert_eq!(
             (writes, world.tenant.history(user).len()),
@@ -137,6 +139,40 @@ async fn f17_odd_roles_are_kept_extended_or_parked_and_never_wiped() {
     }
     assert_eq!(cases.iter().filter(|case| case.parked).count(), 7);
     up_and_down(&world, &cases).await;
+}
+
+/// The tenant stores no null, but shows one.
+#[tokio::test]
+async fn f17_null_is_missing_and_all_beside_it_stays() {
+    let world = World::start().await;
+    for (user, seen, shown) in [
+        ("auth0|u0", r#""plan":"gold""#, r#""plan":"gold","roles":null"#),
+        (
+            "auth0|u1",
+            r#""nickname":"Ann""#,
+            r#""nickname":"Ann","app_metadata":null"#,
+        ),
+    ] {
+        let mut profile = json!({"nickname": "Ann"});
+        if seen.contains("plan") {
+            profile["app_metadata"] = json!({"plan": "gold"});
+        }
+        world.tenant.seed_user(user, profile).expect("a user");
+        let before = world.beside_roles(user);
+        let null = Fault::Rewritten {
+            from: seen.to_owned(),
+            to: shown.to_owned(),
+        };
+        let read = CallMatch::to(Endpoint::ReadUser).user(user);
+        world.tenant.fault_once(read, null);
+        world.earn(user, &user[6..]).await;
+        world.settled().await;
+        assert_eq!(
+            (world.roles(user), world.tenant.faults_waiting()),
+            (vec![ROLE.to_owned()], 0)
+        );
+        assert_eq!(world.beside_roles(user), before);
+    }
 }
 
 #[tokio::test]

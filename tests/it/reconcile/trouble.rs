@@ -1,13 +1,15 @@
 //! Reconciling while the tenant is in trouble: limits, errors, lost responses.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
 use rolekeeper_sandbox::tenant::{Call, CallMatch, Endpoint, Fault};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::world::events::{plays, retraction};
 use crate::world::oracle::ROLE;
-use crate::world::{Builder, CLIENT, World, gaps};
+use crate::world::{Builder, CLIENT, Worker, World, gaps, poll, size};
 
 const LIMITED: [&str; 2] = [
     r#"rolekeeper_auth0_calls_total{call="get_user",result="limited"}"#,
@@ -40,9 +42,9 @@ fn limited(headers: &[(&str, i64)]) -> Fault {
 async fn f11_a_long_429_costs_no_attempts_and_few_calls() {
     let world = World::start().await;
     world.note_attempts().await;
-    for (endpoint, series, user) in [
-        (ReadUser, LIMITED[0], "auth0|ann"),
-        (PatchUser, LIMITED[1], "auth0|bob"),
+    for (endpoint, series, user, lasts_s) in [
+        (ReadUser, LIMITED[0], "auth0|ann", size(0, 600)),
+        (PatchUser, LIMITED[1], "auth0|bob", 0),
     ] {
         world.seed_user(user, &["mentor"]);
         world.tenant.hold_fault(CallMatch::to(endpoint), limited(&[]));
@@ -53,12 +55,25 @@ async fn f11_a_long_429_costs_no_attempts_and_few_calls() {
                 worker.count(series).await >= Some(2)
             })
             .await;
+        let list = &user[6..];
+        let mut more = plays(&format!("more-{list}"), list, 0..2);
+        more.insert(0, retraction(&format!("r-{list}"), &format!("{list}-0"), list));
+        world.publish(&more).await;
+        let folded = "SELECT min(plays) FROM playlists";
+        world
+            .count_is("the count has crossed back and forth", folded, 101)
+            .await;
+        let queued = "SELECT count(*) FROM work_queue";
+        assert_eq!(world.number(queued).await, Some(1));
+        let failed = async || (world.attempts_noted().await > 0).then_some(());
+        poll(Duration::from_secs(lasts_s.into()), failed).await;
         world.tenant.clear_faults();
-        world.settled().await;
+        world.settled_within(Duration::from_mins(1)).await;
         assert_eq!(world.roles(user), ["mentor", ROLE]);
-        let calls = world.calls_of(user);
-        // The stage waits 1 s, then 2 s, so calls do not accumulate.
-        assert!(calls.len() <= 8, "{calls:?}");
+        let calls = world.calls_of(user).len();
+        // The stage waits 1 s, 2 s, and so on up to 30 s, so calls do not accumulate.
+        let most = 8 + usize::try_from(lasts_s / 30).expect("few seconds");
+        assert!(calls <= most, "{calls} calls");
     }
     assert_eq!(world.attempts_noted().await, 0);
 }
@@ -195,6 +210,22 @@ async fn f12_whatever_passes_is_tried_again_later_and_written_once() {
         );
     }
     assert!(world.idle_writes().is_empty(), "{:?}", world.idle_writes());
+    are_apart(&world.worker());
+}
+
+/// The delays after a first failure are random, so that users who failed together are retried apart. A write without a
+/// response has a fixed one.
+fn are_apart(worker: &Worker) {
+    let log = worker.log();
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let delays = lines.filter(|line| line["attempt"] == 1);
+    let delays: Vec<f64> = delays.filter_map(|line| line["retry_in_s"].as_f64()).collect();
+    let jittered: Vec<f64> = delays.into_iter().filter(|delay| *delay <= 1.0).collect();
+    let bits: BTreeSet<u64> = jittered.iter().map(|delay| delay.to_bits()).collect();
+    assert!(bits.len() > 5 && bits.len() == jittered.len(), "{jittered:?}");
+    assert!(jittered.iter().all(|delay| *delay >= 0.5), "{jittered:?}");
 }
 
 /// F13: a write applied, its response lost: the next attempt finds the change done: no second write, one completed

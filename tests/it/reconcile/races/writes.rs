@@ -91,6 +91,7 @@ async fn f16_a_race_that_no_record_explains_is_left_to_a_person() {
             .await,
         Some(1)
     );
+    let writes = world.patches();
     // Ten minutes later no record has arrived.
     let aged = "UPDATE races SET found_at = found_at - interval '10 minutes'";
     sqlx::query(aged)
@@ -102,6 +103,7 @@ async fn f16_a_race_that_no_record_explains_is_left_to_a_person() {
         .await;
     world.quiet().await;
     assert_eq!(world.roles(ANN), ["mentor", ROLE, "staff"], "not touched");
+    assert_eq!(world.patches(), writes);
     let told = world.worker().messages();
     assert!(
         told.iter().any(|line| line.contains("correct it by hand")),

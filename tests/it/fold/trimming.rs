@@ -105,6 +105,7 @@ async fn f52_what_the_duplicate_window_needs_stays_though_full() {
     };
     let ack = crate::world::poll(Duration::from_secs(10), again).await;
     assert_eq!(ack, Some((true, 1)), "{taken} were taken");
+    world.settled().await;
 }
 
 #[tokio::test]

@@ -1,13 +1,17 @@
 //! F44: bytes that the client library cannot parse: a Latin-1 header, a subject that is not UTF-8, a Unicode space or NUL in a subject:
 //! one dead letter each; webhook, data API and the other fold notice nothing.
 
+use reqwest::Method;
+use serde_json::json;
+
+use crate::world::data_api::DataApi;
 use crate::world::events::{Sent, play, plays, saved};
-use crate::world::{LOG_TOKEN, World, size};
+use crate::world::{ANN, LOG_TOKEN, World, size};
 
 /// (Subject, headers, reason of the dead letter; none for a play that counts.) The stream's transform gives every
 /// subject a partition, so an odd one is readable when it arrives, and usually in another partition than the
 /// playlist's.
-const POISONS: [(&[u8], &[u8], Option<&str>); 5] = [
+const POISONS: [(&[u8], &[u8], Option<&str>); 6] = [
     (b"plays.pl_1", b"X-Name: caf\xe9\r\n", Some("unparsable")),
     (b"plays.pl_\xff", b"A: b\r\n", Some("subject_mismatch")),
     (
@@ -16,6 +20,7 @@ const POISONS: [(&[u8], &[u8], Option<&str>); 5] = [
         Some("subject_mismatch"),
     ),
     (b"plays.pl_1\0x", b"A: b\r\n", NUL_IN_SUBJECT),
+    (b"plays.pl_1\0y", b"A: b\r\n", Some("subject_mismatch")),
     // A line without a colon: the library closes the connection, although the play itself is valid.
     (b"plays.pl_1", b"no colon\r\n", None),
 ];
@@ -32,28 +37,31 @@ async fn publish(world: &World, name: &str, number: usize) -> u64 {
     world.publish_raw(subject, headers, sent).await
 }
 
-/// A worker with only ann's playlist.
-async fn ann() -> World {
-    let world = World::start().await;
-    world.seed_user("auth0|ann", &[]);
-    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
-    world
+/// Ann with her playlist.
+async fn ann(world: &World) {
+    world.seed_user(ANN, &[]);
+    world.publish(&[saved("s1", "pl_1", ANN)]).await;
 }
 
 #[tokio::test]
 async fn f44_what_cannot_be_parsed_is_one_dead_letter_each() {
-    let world = ann().await;
-    let worker = world.worker();
+    let api = DataApi::start().await;
+    let (world, worker) = (&api.world, &api.world.workers()[0]);
+    ann(world).await;
     for number in 0..POISONS.len() {
         let plays = plays(&format!("a{number}"), "pl_1", 0..size(1_000, 10_000));
         world.publish(&plays).await;
-        publish(&world, "first", number).await;
-        publish(&world, "second", number).await;
+        publish(world, "first", number).await;
+        publish(world, "second", number).await;
         assert_eq!(worker.post_logs(LOG_TOKEN, "{\"type\":\"s\"}").await, Some(200));
+        let song = api
+            .send(ANN, Method::POST, "/songs", json!({"songname": "x"}))
+            .await;
+        assert_eq!(song.status, 201, "{}", song.text);
     }
     world.publish(&plays("end", "pl_1", 0..10)).await;
     world.settled().await;
-    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    assert_eq!(world.roles(ANN), ["playlist_editor"]);
     assert!(worker.is_ready().await);
     let other = "rolekeeper_reader_restarts_total{stream=\"AUTH0_LOGS\"}";
     assert_eq!(worker.count(other).await, Some(0));
@@ -70,8 +78,8 @@ async fn f44_what_cannot_be_parsed_is_one_dead_letter_each() {
 #[tokio::test]
 async fn many_malformed_headers_end_few_readers() {
     let world = World::builder().workers(0).start().await;
-    world.seed_user("auth0|ann", &[]);
-    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    world.seed_user(ANN, &[]);
+    world.publish(&[saved("s1", "pl_1", ANN)]).await;
     let malformed: [&[u8]; 3] = [b"no colon\r\n", b"A b: c\r\n", b"A: b\nC\r\n"];
     for n in 0..120 {
         let sent = play(&format!("m{n}"), "pl_1");
@@ -87,7 +95,8 @@ async fn many_malformed_headers_end_few_readers() {
 
 #[tokio::test]
 async fn f44_a_poison_may_be_the_end_of_the_stream_at_a_restart() {
-    let world = ann().await;
+    let world = World::start().await;
+    ann(&world).await;
     let cursor = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
     for number in 0..POISONS.len() {
         let seq = publish(&world, "last", number).await;
@@ -102,5 +111,5 @@ async fn f44_a_poison_may_be_the_end_of_the_stream_at_a_restart() {
     }
     world.publish(&plays("end", "pl_1", 0..100)).await;
     world.settled().await;
-    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
+    assert_eq!(world.roles(ANN), ["playlist_editor"]);
 }

@@ -38,6 +38,47 @@ async fn f54_half_sent_requests_do_not_hold_up_a_stop() {
     assert_eq!(status.code(), Some(0));
 }
 
+/// The grace period of a worker that stops among open connections.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// A body that goes on byte by byte, as long as the worker takes it.
+async fn drip(mut stream: TcpStream) {
+    let mut each = tokio::time::interval(Duration::from_millis(300));
+    while stream.write_all(b" ").await.is_ok() {
+        each.tick().await;
+    }
+}
+
+#[tokio::test]
+async fn f54_nine_hundred_connections_and_slow_bodies_end_in_time() {
+    let world = World::builder()
+        .env("GRACE_PERIOD_S", GRACE.as_secs())
+        .env("OPEN_FILES", 1_024)
+        .start()
+        .await;
+    let worker = world.worker();
+    let address = worker.address("LISTEN").await;
+    let head = format!(
+        "POST /auth0/logs HTTP/1.1\r\nhost: x\r\nauthorization: {LOG_TOKEN}\r\ncontent-length: 9000\r\n\r\n["
+    );
+    let (mut slow, mut open) = (vec![], vec![]);
+    for _ in 0..20 {
+        slow.push(drip(send(&address, &head).await));
+    }
+    for n in 0..900 {
+        open.push(send(&address, ["", "GET /heal", &head][n % 3]).await);
+    }
+    assert_eq!(worker.get("/healthz").await.map(|(status, _)| status), Some(200));
+    let stop = async {
+        let peak = worker.peak_memory_mib();
+        (peak, worker.sigterm(GRACE).await)
+    };
+    let (_, (peak, status)) = tokio::join!(futures_util::future::join_all(slow), stop);
+    assert_eq!(status.code(), Some(0));
+    assert!(peak < 128, "{peak} MiB");
+    drop(open);
+}
+
 #[tokio::test]
 async fn f54_silent_connections_stop_nothing_else() {
     let world = World::builder()
@@ -89,6 +130,16 @@ async fn f54_headers_without_an_end_take_little_memory() {
     assert!(peak < 128, "{peak} MiB");
 }
 
+/// The bytes of a request that adds a song.
+fn adds_a_song(api: &DataApi, user: &str) -> String {
+    let body = r#"{"songname":"x"}"#;
+    format!(
+        "POST /songs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        api.token(user),
+        body.len()
+    )
+}
+
 /// F43: clients of the data API hang up at any moment of a request: no connection is left in a transaction, no acknowledged write is
 /// lost.
 #[tokio::test]
@@ -97,12 +148,7 @@ async fn f43_clients_that_hang_up_end_no_handler_half_way() {
     let user = "auth0|ann";
     assert_eq!(api.get(user, "/songs").await.status, 200);
     api.world.postgres_proxy().delay(Duration::from_millis(100));
-    let body = r#"{"songname":"x"}"#;
-    let request = format!(
-        "POST /songs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        api.token(user),
-        body.len()
-    );
+    let request = adds_a_song(&api, user);
     let address = api.url.trim_start_matches("http://");
     let mut clients = vec![];
     let hanging_up = size(20, 800);
@@ -138,4 +184,39 @@ async fn f43_clients_that_hang_up_end_no_handler_half_way() {
         .send(user, Method::POST, "/songs", json!({"songname": "y"}))
         .await;
     assert_eq!(added.status, 201);
+}
+
+/// In the middle of the header or of the body, and up to the time of a whole request behind its end.
+#[tokio::test]
+async fn f43_a_hang_up_at_any_moment_costs_no_other_write() {
+    let api = DataApi::start_in(World::builder().postgres_proxy(), &[]).await;
+    let user = "auth0|ann";
+    assert_eq!(api.get(user, "/songs").await.status, 200);
+    api.world.postgres_proxy().delay(Duration::from_millis(5));
+    let request = adds_a_song(&api, user);
+    let address = api.url.trim_start_matches("http://");
+    let moments = size(40, 400);
+    for moment in 0..moments {
+        let cut =
+            request.len() * usize::try_from(moment).expect("few") / usize::try_from(moments).expect("few");
+        drop(send(address, &request[..cut]).await);
+        let mut client = send(address, &request).await;
+        let gone = Duration::from_millis((60 * moment / moments).into());
+        // Its response, if it comes sooner, is not read.
+        let _ = tokio::time::timeout(gone, client.read_u8()).await;
+        drop(client);
+        let kept = api
+            .send(user, Method::POST, "/songs", json!({"songname": "kept"}))
+            .await;
+        assert_eq!(kept.status, 201, "{}", kept.text);
+    }
+    let kept = api
+        .world
+        .rows("SELECT count(*) FROM songs WHERE songname = 'kept'")
+        .await;
+    assert_eq!(kept[0]["count"], moments);
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in tr%'";
+    api.world
+        .count_is("no session is left inside a transaction", open, 0)
+        .await;
 }

@@ -1,10 +1,11 @@
 //! Pins that are refused: without meaning, of an erased user, or beside a worker that would undo them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::pins::{pin, world};
 use crate::world::erasure::{self, named};
 use crate::world::oracle::ROLE;
+use crate::world::rules::{RulesFile, rule};
 use crate::world::{text, user};
 
 #[tokio::test]
@@ -80,6 +81,33 @@ async fn f58_a_pin_of_an_erased_user_goes_and_no_other_is_taken() {
         text(&without_key)
     );
     assert_eq!(world.number("SELECT count(*) FROM pins").await, Some(0));
+}
+
+/// What stood in place of a pin leaves with the user too.
+#[tokio::test]
+async fn f58_a_removal_by_hand_goes_with_the_erased_user() {
+    for manual in ["restore", "respect", "alert"] {
+        let file = RulesFile::new(&rule(ROLE, 100, 100, &format!("manual = \"{manual}\"")));
+        let builder = erasure::world().env("RULES_FILE", file.path().display());
+        let (world, ann) = (builder.start().await, erasure::ANN);
+        world.connect_log_stream().await;
+        world.seed_user(ann, &["mentor"]);
+        world.earn(ann, "pl_ann").await;
+        world.rests_with(ann, &["mentor", ROLE]).await;
+        let without = json!({"app_metadata": {"roles": ["mentor"]}});
+        world
+            .tenant
+            .edit_by_other_client("crm", ann, without)
+            .expect("an edit");
+        let seen = "SELECT count(*) FROM role_changes WHERE change = 'taken'";
+        world.count_is("the removal is seen", seen, 1).await;
+        world.quiet().await;
+        erasure::erase(&world).await;
+        world.quiet().await;
+        assert_eq!(named(&world).await, [].into(), "{manual}");
+        let left = "SELECT (SELECT count(*) FROM pins) + (SELECT count(*) FROM removals) + (SELECT count(*) FROM assignments)";
+        assert_eq!(world.number(left).await, Some(0), "{manual}");
+    }
 }
 
 #[tokio::test]

@@ -114,6 +114,29 @@ async fn f58_a_ban_of_the_account_holds_for_an_id_that_leaves_it() {
 }
 
 #[tokio::test]
+async fn f58_a_pin_on_outlasts_a_link_a_rule_change_and_the_unlink() {
+    let rules = RulesFile::new(&rule(ROLE, 100, 100, ""));
+    let builder = World::builder().env("RULES_FILE", rules.path().display());
+    let world = builder.start().await;
+    world.connect_log_stream().await;
+    world.two_accounts_here().await;
+    world.told(&["pin", GOOGLE, ROLE, "on", "--why", "a guest"]).await;
+    rules.write(&rule(ROLE, 500, 500, ""));
+    world.line_in_force("100 plays are not enough", 500).await;
+    world.rests_with(GOOGLE, &[ROLE]).await;
+    world.link();
+    world.linked(1).await;
+    world.rests_with(ANN, &["mentor", ROLE]).await;
+    rules.write(&rule(ROLE, 400, 400, ""));
+    world.line_in_force("nor now", 400).await;
+    world.rests_with(ANN, &["mentor", ROLE]).await;
+    world.unlink();
+    world.linked(0).await;
+    world.rests_with(GOOGLE, &[ROLE]).await;
+    world.rests_with(ANN, &["mentor"]).await;
+}
+
+#[tokio::test]
 async fn f58_a_permanent_ban_outweighs_a_temporary_one() {
     let world = World::two_accounts().await;
     ban(&world).await;

@@ -15,7 +15,12 @@ const PINNED: &str = "SELECT count(*) FROM pins WHERE state = 'off' AND log_id I
 
 /// Two accounts under a rule that respects removals, at most `most` of them at once; the second has the role.
 async fn two_accounts(most: f64) -> (World, RulesFile) {
-    let file = RulesFile::new(&rule(ROLE, 100, 100, "manual = \"respect\""));
+    two_accounts_under("respect", most).await
+}
+
+/// The same under another `manual`.
+async fn two_accounts_under(manual: &str, most: f64) -> (World, RulesFile) {
+    let file = RulesFile::new(&line(100, manual));
     let builder = World::builder().env("RULES_FILE", file.path().display());
     let builder = builder
         .limit("brake_revokes", most)
@@ -24,6 +29,11 @@ async fn two_accounts(most: f64) -> (World, RulesFile) {
     world.connect_log_stream().await;
     world.two_accounts_here().await;
     (world, file)
+}
+
+/// A rule with this threshold and `manual`.
+fn line(plays: i64, manual: &str) -> String {
+    rule(ROLE, plays, plays, &format!("manual = \"{manual}\""))
 }
 
 /// As [`two_accounts`], linked: the first has the role.
@@ -153,4 +163,30 @@ async fn a_held_removal_goes_back_with_an_undone_move() {
     assert_eq!(world.roles(ANN), ["mentor"]);
     world.told(&["brake", "drop", "removals"]).await;
     world.role_follows().await;
+}
+
+/// The role of a linked account is removed by hand; then the thresholds change, and the id with the plays leaves the account.
+#[tokio::test]
+async fn f58_each_manual_outlasts_a_rule_change_and_an_unlink() {
+    let restored: [&[&str]; 3] = [&["mentor", ROLE], &[ROLE], &["mentor"]];
+    let kept_off: [&[&str]; 3] = [&["mentor"], &[], &["mentor"]];
+    for (manual, [linked, of_google, of_ann]) in
+        [("restore", restored), ("respect", kept_off), ("alert", kept_off)]
+    {
+        let (world, file) = two_accounts_under(manual, 100.0).await;
+        world.link();
+        world.role_follows().await;
+        world.quiet().await;
+        remove(&world, ANN, &["mentor"]);
+        let seen = "SELECT count(*) FROM role_changes WHERE change = 'taken'";
+        world.count_is("the removal is seen", seen, 1).await;
+        world.rests_with(ANN, linked).await;
+        file.write(&line(90, manual));
+        world.line_in_force("another threshold", 90).await;
+        world.rests_with(ANN, linked).await;
+        world.unlink();
+        world.linked(0).await;
+        world.rests_with(GOOGLE, of_google).await;
+        world.rests_with(ANN, of_ann).await;
+    }
 }

@@ -1,13 +1,15 @@
 //! The scope of a response of Auth0: one user, who is parked while all others continue, or the tenant, for which the
 //! stage waits.
 
+use std::time::Duration;
+
 use rolekeeper_sandbox::tenant::Endpoint::{PatchUser, ReadUser};
 use rolekeeper_sandbox::tenant::{CallMatch, Fault};
 use serde_json::json;
 
-use crate::world::World;
 use crate::world::events::retraction;
 use crate::world::oracle::ROLE;
+use crate::world::{World, size};
 
 const PAUSED: &str = "rolekeeper_circuit_breaker_open";
 const OPENED: &str = "rolekeeper_circuit_breaker_opened_total";
@@ -109,7 +111,7 @@ async fn f50_a_mass_refusal_stops_the_stage_until_it_is_mended() {
     world
         .tenant
         .hold_fault(CallMatch::to(PatchUser), Fault::status(402));
-    for n in 0..12 {
+    for n in 0..size(12, 1_000) {
         earn(&world, &format!("auth0|u{n}")).await;
     }
     let worker = world.worker();
@@ -123,7 +125,9 @@ async fn f50_a_mass_refusal_stops_the_stage_until_it_is_mended() {
         worker.log_tail(20)
     );
     world.tenant.clear_faults();
-    world.settled().await;
+    world
+        .settled_within(Duration::from_secs(size(30, 120).into()))
+        .await;
     assert_eq!(
         (world.number(PARKED).await, worker.count(PAUSED).await),
         (Some(0), Some(0))
@@ -150,6 +154,43 @@ async fn f45_half_an_emoji_in_a_profile_hides_no_user() {
         (world.roles("auth0|ann"), world.patches()),
         (vec!["mentor".to_owned(), ROLE.to_owned()], 1)
     );
+}
+
+/// Numbers, levels and dates that the usual parsers refuse stand beside the roles.
+#[tokio::test]
+async fn f45_odd_values_of_a_profile_hide_no_user() {
+    let world = World::start().await;
+    let deep = format!("{}{}", "[".repeat(140), "]".repeat(140));
+    let odd = |value: &str| ("\"ODD\"".to_owned(), value.to_owned());
+    let dated = |field: &str, date: &str| {
+        let begin = format!("\"{field}\":\"");
+        let changed = format!("{begin}{date}\",\"before\":\"");
+        (begin, changed)
+    };
+    let variants = [
+        odd("1e400"),
+        odd("-1e400"),
+        odd(&deep),
+        dated("updated_at", "9999-12-31T23:59:59-23:59"),
+        dated("updated_at", "0000-01-01T00:00:00+23:59"),
+        dated("created_at", "9999-12-31T23:59:59-23:59"),
+        dated("created_at", "0000-01-01T00:00:00+23:59"),
+    ];
+    let number = variants.len();
+    for (n, (from, to)) in variants.into_iter().enumerate() {
+        let user = format!("auth0|u{n}");
+        let profile =
+            json!({"user_metadata": {"x": "ODD"}, "app_metadata": {"roles": ["mentor"], "x": "ODD"}});
+        world.tenant.seed_user(&user, profile).expect("a user");
+        let shown = CallMatch::any().user(&user);
+        world.tenant.hold_fault(shown, Fault::Rewritten { from, to });
+        world.earn(&user, &user[6..]).await;
+    }
+    world.settled().await;
+    for n in 0..number {
+        assert_eq!(world.roles(&format!("auth0|u{n}")), ["mentor", ROLE], "{n}");
+    }
+    assert_eq!(world.patches(), number);
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ fn edit(world: &World, roles: &[&str]) {
         .expect("an edit");
 }
 
-/// A revoke of ours meets `fault` and is repeated; later another client grants `admin` and revokes it. Its first record
+/// A revoke of ours meets `fault` and is repeated; days later another client grants `admin` and revokes it. Its first record
 /// has arrived, its second has not, and an attempt runs.
 async fn f47_revived(fault: Fault) {
     let world = World::builder()
@@ -45,6 +45,9 @@ async fn f47_revived(fault: Fault) {
     world.quiet().await;
     let open = "SELECT count(*) FROM profile_writes WHERE completed_at IS NULL AND to_jsonb(profile_writes) ->> 'closed' IS NULL";
     let left_open = world.number(open).await;
+    let days = "UPDATE profile_writes SET attempted_at = attempted_at - interval '3 days',
+        completed_at = completed_at - interval '3 days', followed_up_at = followed_up_at - interval '3 days'";
+    world.run_sql(days).await;
     world.connect_log_stream().await;
     edit(&world, &["base", "admin"]);
     world.quiet().await;
@@ -93,6 +96,12 @@ async fn f47_a_write_that_got_429_revives_nothing() {
 #[tokio::test]
 async fn f47_a_write_that_got_502_and_was_not_applied_revives_nothing() {
     f47_revived(Fault::status(502)).await;
+}
+
+/// The tenant waits for longer than the worker, and then does nothing for it.
+#[tokio::test]
+async fn f47_a_write_without_a_response_revives_nothing() {
+    f47_revived(Fault::Delay(Duration::from_secs(30))).await;
 }
 
 /// The worker died after a write that was not applied, and starts again days later.

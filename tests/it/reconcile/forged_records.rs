@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::world::oracle::ROLE;
-use crate::world::{CLIENT, LOG_TOKEN, World};
+use crate::world::races::shuffled_logs;
+use crate::world::{CLIENT, LOG_TOKEN, World, size};
 
 /// The variants that cause a request to the tenant: those with a time between our read and our write, and the one under
 /// our own client id.
@@ -141,4 +142,59 @@ async fn f46_no_forged_record_changes_a_role_of_another_client() {
         .metric("rolekeeper_races_total{outcome=\"unconfirmed\"}")
         .await;
     assert!(reported >= 4.0, "{reported} of the forgeries are reported");
+}
+
+/// The same under another id, as that of another record; a variant without one, or with that of a real record, is a repeat.
+fn renumbered(mut record: Value, variant: &str, number: u32) -> Value {
+    let field = if variant == "event" { "id" } else { "log_id" };
+    if variant != "wrong-id" && record[field].is_string() {
+        record[field] = format!("9{number:08}{variant}").into();
+    }
+    record
+}
+
+/// Records of another client's writes come late, twice and out of order, among thousands of forged ones.
+#[tokio::test]
+async fn f46_thousands_of_records_change_no_role_of_another_client() {
+    let world = World::start().await;
+    for variant in ALL {
+        world.seed_user(&user(variant), &["mentor"]);
+        world.earn(&user(variant), &format!("pl_{variant}")).await;
+    }
+    world.settled().await;
+    shuffled_logs(&world, 100..=2_000, 46).await;
+    let (worker, written) = (world.worker(), world.patches());
+    for round in 0..size(10, 100) {
+        let roles = if round % 2 == 0 {
+            json!(["mentor", "vip", ROLE])
+        } else {
+            json!(["mentor", ROLE])
+        };
+        let edit = json!({"app_metadata": {"roles": roles}});
+        let mut forgeries = vec![];
+        for variant in ALL {
+            let edited = world
+                .tenant
+                .edit_by_other_client("crm", &user(variant), edit.clone());
+            edited.expect("an edit");
+            let one = forged(&world, variant);
+            forgeries.extend((0..20).map(|n| renumbered(one.clone(), variant, round * 20 + n)));
+        }
+        let body = Value::from(forgeries).to_string();
+        for _ in 0..2 {
+            assert_eq!(worker.post_logs(LOG_TOKEN, body.clone()).await, Some(200));
+        }
+    }
+    // Ten minutes later the tenant still does not know the forged ones.
+    let judged = async || {
+        world.run_sql("UPDATE foreign_writes SET asked_at = asked_at - interval '10 minutes', ask_at = now() WHERE ask_at IS NOT NULL").await;
+        world.is_quiet().await
+    };
+    world
+        .eventually_within(Duration::from_mins(2), "all is judged", judged)
+        .await;
+    only_ours(&world);
+    assert_eq!(world.patches(), written, "nothing was written");
+    assert_eq!(world.number("SELECT count(*) FROM pause").await, Some(0));
+    world.settled().await;
 }

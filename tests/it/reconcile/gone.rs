@@ -10,10 +10,10 @@ use crate::world::oracle::ROLE;
 use crate::world::rules::{RulesFile, rule};
 use crate::world::{Builder, World, text};
 
-const MARKS: &str = "SELECT count(*) FROM gone_users";
-const ADOPTED: &str = "SELECT count(*) FROM assignments WHERE has_role AND adopted";
+pub(super) const MARKS: &str = "SELECT count(*) FROM gone_users";
+pub(super) const ADOPTED: &str = "SELECT count(*) FROM assignments WHERE has_role AND adopted";
 
-fn sweeping() -> Builder {
+pub(super) fn sweeping() -> Builder {
     World::builder().env("SWEEP_INTERVAL_S", 1)
 }
 
@@ -36,7 +36,7 @@ async fn a_second_passes(world: &World) {
 }
 
 /// A day passes: every holder is verified again.
-async fn a_day_passes(world: &World) {
+pub(super) async fn a_day_passes(world: &World) {
     let aged = "UPDATE assignments SET verified_at = verified_at - interval '25 hours'";
     sqlx::query(aged)
         .execute(&world.db)
@@ -45,7 +45,7 @@ async fn a_day_passes(world: &World) {
 }
 
 /// The holder falls below the threshold and loses the role: it is adopted.
-async fn is_ours_to_take(world: &World, user: &str) {
+pub(super) async fn is_ours_to_take(world: &World, user: &str) {
     let playlist = &user[6..];
     world
         .publish(&[retraction(
@@ -271,6 +271,9 @@ async fn f48_a_404_for_everybody_is_held_until_an_operator_acts() {
             .tenant
             .hold_fault(CallMatch::to(ReadUser).user(user), inexistent());
     }
+    let request_names = "INSERT INTO display_names (user_id, request_id, requested, requested_at)
+        SELECT user_id, gen_random_uuid(), 'Ann', now() FROM assignments";
+    world.run_sql(request_names).await;
     a_day_passes(&world).await;
     let held = "SELECT count(*) FROM work_queue WHERE held_by = 'brake_gone'";
     world
@@ -281,6 +284,8 @@ async fn f48_a_404_for_everybody_is_held_until_an_operator_acts() {
     let engaged = r#"rolekeeper_brake_engaged{change="gone"}"#;
     assert_eq!(world.worker().count(engaged).await, Some(1));
     assert_eq!(world.number(ADOPTED).await, Some(15));
+    let copies = "SELECT count(*) FROM users WHERE profile -> 'app_metadata' ->> 'plan' = 'gold'";
+    assert_eq!(world.number(copies).await, Some(5), "those that are held stay");
     holder_beside(&world).await;
     let shown = text(&world.command(&["brake"]).await);
     assert!(
@@ -297,6 +302,12 @@ async fn f48_a_404_for_everybody_is_held_until_an_operator_acts() {
         })
         .await;
     assert_eq!(world.number(ADOPTED).await, Some(16));
+    world.count_is("all copies are there again", copies, 16).await;
+    let is_named =
+        |user: &String| world.tenant.user(user).expect("a user")["user_metadata"]["displayName"] == "Ann";
+    world
+        .eventually("each has the requested name", async || users.iter().all(is_named))
+        .await;
     is_ours_to_take(&world, "auth0|u3").await;
 }
 

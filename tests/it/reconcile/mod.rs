@@ -34,3 +34,4 @@ mod slow_tenant;
 mod sweep_bounds;
 mod trouble;
 mod walk;
+mod wrong_tenant;

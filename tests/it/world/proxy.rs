@@ -1,7 +1,7 @@
 //! A TCP proxy between the worker and one server, which simulates network faults.
 //!
-//! Owns cutting, refusing, delaying, holding, going silent, leading elsewhere, and losing the response to a COMMIT. Must never change a
-//! byte that it forwards.
+//! Owns cutting, refusing, delaying, holding, going silent, freezing, leading elsewhere, and losing the response to a COMMIT. Must never
+//! change a byte that it forwards.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -27,6 +27,7 @@ pub(crate) enum Lose {
 struct Shared {
     server: Mutex<SocketAddr>,
     refusing: AtomicBool,
+    frozen: AtomicBool,
     delay_ms: AtomicU64,
     connections: AtomicUsize,
     refused: AtomicUsize,
@@ -112,9 +113,16 @@ impl Proxy {
         self.go_silent();
     }
 
-    /// Accepts connections again, without delay.
+    /// Every connection goes silent and stays open, and so does each new one until [`Self::restore`], as at a server that is frozen.
+    pub(crate) fn freeze(&self) {
+        self.shared.frozen.store(true, Ordering::Relaxed);
+        self.go_silent();
+    }
+
+    /// Accepts connections again, without delay. Those that are silent stay so.
     pub(crate) fn restore(&self) {
         self.shared.refusing.store(false, Ordering::Relaxed);
+        self.shared.frozen.store(false, Ordering::Relaxed);
         self.delay(Duration::ZERO);
     }
 
@@ -166,6 +174,7 @@ impl Shared {
         Self {
             server: Mutex::new(server),
             refusing: AtomicBool::default(),
+            frozen: AtomicBool::default(),
             delay_ms: AtomicU64::default(),
             connections: AtomicUsize::default(),
             refused: AtomicUsize::default(),
@@ -209,6 +218,10 @@ impl Shared {
         let _ = client.set_zero_linger();
         if self.refusing.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if self.frozen.load(Ordering::Relaxed) {
+            cut.cancelled().await;
             return;
         }
         let server = *self.server();

@@ -168,11 +168,21 @@ impl Worker {
 
     /// Messages of its log, without fields.
     pub(crate) fn messages(&self) -> Vec<String> {
+        self.messages_if(|_| true)
+    }
+
+    /// Those of them that are errors.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        self.messages_if(|line| line["level"] == "ERROR")
+    }
+
+    fn messages_if(&self, wanted: impl Fn(&Value) -> bool) -> Vec<String> {
         let log = self.log();
         let lines = log
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines
+            .filter(wanted)
             .filter_map(|line| line["message"].as_str().map(str::to_owned))
             .collect()
     }

@@ -9,10 +9,13 @@ use secrecy::SecretString;
 
 use crate::world::data_api::DataApi;
 use crate::world::events::{plays, saved};
+use crate::world::oracle::ROLE;
 use crate::world::{LOG_TOKEN, World};
 
 /// Time from a healthy Postgres until every stage works again.
 const AT_WORK_WITHIN: Duration = Duration::from_secs(40);
+/// The same where Postgres accepts writes on new sessions.
+const WRITES_WITHIN: Duration = Duration::from_secs(5);
 
 /// F41: Postgres, or the network to it, goes silent without closing: under fold, leader, announce, data API, standby: each stage is at
 /// work again within 40 s of a healthy Postgres; not ready meanwhile.
@@ -71,6 +74,38 @@ async fn f41_a_silent_postgres_is_no_matter_to_the_webhook() {
     api.world.settled_within(AT_WORK_WITHIN).await;
 }
 
+/// Postgres is frozen: it closes nothing, and new connections are silent too.
+#[tokio::test]
+async fn f41_no_worker_is_ready_until_postgres_responds_again() {
+    let builder = World::builder().postgres_proxy().workers(2);
+    let api = DataApi::start_in(builder, &[]).await;
+    let (world, user) = (&api.world, "auth0|ann");
+    world.seed_user(user, &[]);
+    world.publish(&[saved("s1", "pl_1", user)]).await;
+    assert_eq!(api.get(user, "/songs").await.status, 200);
+    world.settled().await;
+
+    world.postgres_proxy().freeze();
+    world.publish(&plays("a", "pl_1", 0..100)).await;
+    let workers = &world.workers()[..2];
+    let unready = async || !workers[0].is_ready().await && !workers[1].is_ready().await;
+    world
+        .eventually_within(AT_WORK_WITHIN, "neither worker is ready", unready)
+        .await;
+    assert_eq!(api.get(user, "/songs").await.status, 503);
+    world.postgres_proxy().restore();
+    let at_work = async || {
+        let stages = workers[0].is_ready().await && workers[1].is_ready().await;
+        let announced = "SELECT count(*) FROM role_changes WHERE announced_at IS NOT NULL";
+        stages && api.get(user, "/songs").await.status == 200 && world.number(announced).await == Some(1)
+    };
+    world
+        .eventually_within(AT_WORK_WITHIN, "every stage is at work", at_work)
+        .await;
+    world.settled().await;
+    assert_eq!(world.roles(user), ["playlist_editor"]);
+}
+
 /// F42: sessions that exist turn read-only, new ones are writable: at work again within 5 s, without flapping.
 ///
 /// Existing sessions only read, as those of a demoted primary do; new ones write.
@@ -111,6 +146,43 @@ async fn f42_sessions_that_only_read_are_replaced() {
     world
         .eventually("it is ready", async || worker.is_ready().await)
         .await;
+}
+
+/// Postgres makes its present sessions read-only, and none that begins later.
+#[tokio::test]
+async fn f42_a_worker_is_at_work_again_within_5_s() {
+    let world = World::builder().own_postgres().start().await;
+    let worker = world.worker();
+    for name in ["ann", "bob"] {
+        world.played(name, 99).await;
+    }
+    world.settled().await;
+    let later = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = off', current_database()); END $$";
+    world.run_sql(later).await;
+    world
+        .run_sql("ALTER SYSTEM SET default_transaction_read_only = on")
+        .await;
+    world.run_sql("SELECT pg_reload_conf()").await;
+
+    world.publish(&plays("more", "pl_ann", 0..1)).await;
+    let at_work = async || world.has("ann", ROLE) && worker.is_ready().await;
+    world
+        .eventually_within(WRITES_WITHIN, "the worker writes again", at_work)
+        .await;
+    assert!(
+        worker.log().contains("read-only transaction"),
+        "{}",
+        worker.log_tail(20)
+    );
+    let mut ready = true;
+    world.publish(&plays("more", "pl_bob", 1..2)).await;
+    let done = async || {
+        ready &= worker.is_ready().await;
+        world.has("bob", ROLE) && world.is_quiet().await
+    };
+    world.eventually("bob has the role too", done).await;
+    assert!(ready, "it stays ready:\n{}", worker.log_tail(20));
+    world.settled().await;
 }
 
 /// F43: clients of the data API hang up at any moment of a request: no connection is left in a transaction, no acknowledged write is

@@ -90,7 +90,8 @@ async fn f59_roles_granted_since_the_backup_are_ours_again() {
         })
         .await;
     let tells = |line: &String| line.contains("10 role changes") && line.contains("restored from a backup");
-    assert!(worker.messages().iter().any(tells));
+    let errors = worker.errors();
+    assert!(errors.iter().any(tells), "{errors:?}");
     world
         .eventually("users below the threshold lose the role", async || {
             holders(&world, 2..7) == 0
@@ -98,6 +99,8 @@ async fn f59_roles_granted_since_the_backup_are_ours_again() {
         .await;
     assert_eq!((holders(&world, 0..2), holders(&world, 7..12)), (2, 5));
     assert_eq!(world.patches(), 12 + 5, "no earned role was revoked");
+    let adopted = "SELECT count(*) FROM assignments WHERE has_role AND adopted";
+    world.count_is("all that are held are ours", adopted, 2 + 5).await;
     assert_eq!(
         world.number("SELECT count(*) FROM forgotten_holders").await,
         Some(0)

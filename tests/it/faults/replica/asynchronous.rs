@@ -9,6 +9,8 @@ use crate::world::{CLIENT, World, user};
 
 /// The delay of the replica.
 const LATE: Duration = Duration::from_millis(500);
+/// The messages of the folded part of the stream that are no counted plays: one for each saved playlist.
+const NO_PLAYS: &str = "SELECT last_seq - (SELECT sum(plays)::bigint FROM playlists) FROM stream_cursors WHERE stream = 'APP_EVENTS'";
 const GRANTS: &str = "SELECT count(*) FROM role_changes WHERE change = 'granted'";
 
 /// The number of writes of this user's roles.
@@ -37,6 +39,11 @@ async fn f39_a_late_replica_counts_right_and_writes_once() {
     pair.fails_over().await;
     assert!(Some(pair.copied(FOLDED).await) < folded, "it was late");
     assert_eq!(pair.copied(GRANTS).await, 5, "it was late");
+    assert_eq!(
+        pair.copied(NO_PLAYS).await,
+        10,
+        "cursor and counts are of one moment"
+    );
 
     pair.taken_over();
     pair.world.quiet().await;

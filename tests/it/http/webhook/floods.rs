@@ -41,6 +41,8 @@ async fn f53_twenty_thousand_records_in_one_body_are_stored() {
     let response = tokio::time::timeout(RESPONSE_WITHIN, delivery).await;
     assert_eq!(response.expect("a response within a minute"), Some(200));
     assert_eq!(messages(&world).await, 20_000);
+    let peak = worker.peak_memory_mib();
+    assert!(peak < 200, "{peak} MiB");
 }
 
 #[tokio::test]

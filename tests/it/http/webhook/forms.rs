@@ -134,12 +134,35 @@ async fn f53_values_one_behind_another_are_stored() {
 }
 
 #[tokio::test]
+async fn f53_half_a_batch_that_is_broken_costs_no_other_record() {
+    let world = World::builder().listening().await;
+    let worker = world.worker();
+    let parts = (0..2_000).map(|n| {
+        if n % 2 == 0 {
+            record(n).to_string()
+        } else {
+            format!("{{\"log_id\":\"b{n}\",}}")
+        }
+    });
+    let body = parts.collect::<Vec<_>>().join("\n");
+    assert_eq!(worker.post_logs(LOG_TOKEN, body).await, Some(200));
+    assert_eq!(
+        (stored(&world, "s").await, stored(&world, "unreadable").await),
+        (1_000, 1_000)
+    );
+    let peak = worker.peak_memory_mib();
+    assert!(peak < 100, "{peak} MiB");
+}
+
+#[tokio::test]
 async fn f53_gzip_is_decoded_within_the_bound() {
     let world = World::builder().listening().await;
     let lines: Vec<String> = (0..50).map(|n| record(n).to_string()).collect();
     assert_eq!(post_gzip(&world, gzip(lines.join("\n").as_bytes())).await, 200);
     assert_eq!(stored(&world, "s").await, 50);
     assert_eq!(post_gzip(&world, gzip(&vec![b' '; 17 << 20])).await, 413);
+    let peak = world.worker().peak_memory_mib();
+    assert!(peak < 100, "{peak} MiB");
     // A body that is not gzip, despite its header, is kept unchanged.
     assert_eq!(post_gzip(&world, b"not gzip".to_vec()).await, 200);
     assert_eq!(stored(&world, "unreadable").await, 1);

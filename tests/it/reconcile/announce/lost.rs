@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::world::World;
 use crate::world::events::{plays, saved};
+use crate::world::losses::copy_folder;
 
 const STREAM: &str = "ROLE_CHANGES";
 /// The shortest duplicate window that nats-server accepts.
@@ -65,8 +66,13 @@ async fn made_again() -> (World, Vec<String>) {
 #[tokio::test]
 async fn f59_a_stream_that_was_made_again_is_reported() {
     let (world, _) = made_again().await;
-    let tells = |line: &String| line.contains("recreated") && line.contains("rolekeeper announce");
-    assert!(world.worker().messages().iter().any(tells));
+    let tells = |line: &String| {
+        line.contains("ends at 0, 3 was announced")
+            && line.contains("recreated")
+            && line.contains("rolekeeper announce")
+    };
+    let errors = world.worker().errors();
+    assert!(errors.iter().any(tells), "{errors:?}");
     assert_eq!(
         ids(&world).await.len(),
         1,
@@ -93,6 +99,51 @@ async fn f59_a_stream_that_was_made_again_is_filled_again() {
     let worker = world.start_worker().await;
     earns(&world, 6).await;
     assert_eq!(worker.count(LOST).await, Some(0));
+}
+
+/// An older copy of the stream's files takes their place.
+#[tokio::test]
+async fn f59_a_stream_that_was_restored_is_reported_and_filled_again() {
+    let world = World::start().await;
+    earns(&world, 1).await;
+    let (stream, copy) = {
+        let mut nats = world.nats.lock().await;
+        let stream = nats.store_dir().join("jetstream/$G/streams").join(STREAM);
+        let copy = nats.store_dir().with_extension("copy");
+        nats.stop().await.expect("it stops");
+        copy_folder(&stream, &copy);
+        nats.start_again().await.expect("it starts");
+        (stream, copy)
+    };
+    for n in 2..=4 {
+        earns(&world, n).await;
+    }
+    let before = ids(&world).await;
+    {
+        let mut nats = world.nats.lock().await;
+        nats.stop().await.expect("it stops");
+        std::fs::remove_dir_all(&stream).expect("the files go");
+        copy_folder(&copy, &stream);
+        nats.start_again().await.expect("it starts");
+    }
+    earns(&world, 5).await;
+    let worker = world.worker();
+    let shown = async || worker.count(LOST).await == Some(1);
+    world.eventually("the metric shows it", shown).await;
+    let tells = |line: &String| {
+        line.contains("ends at 1, but 4 was announced") && line.contains("rolekeeper announce")
+    };
+    let errors = worker.errors();
+    assert!(errors.iter().any(tells), "{errors:?}");
+    let said = world.told(&["announce", "--from", "start"]).await;
+    assert!(said.contains("5 changes"), "{said}");
+    let filled = async || {
+        let now = ids(&world).await;
+        before.iter().all(|id| now.contains(id))
+    };
+    world
+        .eventually("the three that were missing are there", filled)
+        .await;
 }
 
 /// JetStream drops a message id as a duplicate for a while, also after it lost the message to a purge.

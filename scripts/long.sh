@@ -4,7 +4,7 @@
 # release, then the integration tests of faults, at larger sizes, for several rounds. Prints at the end
 # `N passed, N failed`, tests of all rounds together; exits 1 if any failed.
 #
-#   scripts/long.sh [--rounds N] [FILTER…]    3 rounds of the tests named f30 to f60, races, exactly once, models, takeover, discover and crash points
+#   scripts/long.sh [--rounds N] [FILTER…]    3 rounds of the tests named f01 to f60, races, exactly once, models, takeover, discover and crash points
 #
 # Each test has its own oracle; seeds, order and timing differ from round to round.
 set -uo pipefail
@@ -24,7 +24,7 @@ if [ "${1:-}" = --rounds ]; then
 fi
 filters=("$@")
 if [ "${#filters[@]}" = 0 ]; then
-  filters=(::f3 ::f4 ::f5 ::f60 reconcile::races:: fold::exactly_once:: fold::model_store:: reconcile::model_queue:: takeover:: discover:: crash_points::)
+  filters=(::f0 ::f1 ::f2 ::f3 ::f4 ::f5 ::f60 reconcile::races:: fold::exactly_once:: fold::model_store:: reconcile::model_queue:: takeover:: discover:: crash_points::)
 fi
 
 scripts/install.sh test || exit 1

@@ -7,41 +7,13 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 # shellcheck source=scripts/test-env.sh
 . scripts/test-env.sh
+# shellcheck source=scripts/parts.sh
+. scripts/parts.sh
 
 # A test that hangs must not block the machine: the longest known run is far shorter.
 TEST_LIMIT=45m
 NODE_TEST_LIMIT=4m
 BROWSER_TEST_LIMIT=5m
-
-names=()
-results=()
-seconds=()
-failed=0
-
-# part NAME COMMAND…
-part() {
-  local name="$1" begun="$SECONDS" result=passed
-  shift
-  printf '\n== %s ==\n' "$name"
-  "$@" || {
-    result=FAILED
-    failed=1
-  }
-  names+=("$name")
-  results+=("$result")
-  seconds+=("$((SECONDS - begun))")
-}
-
-table() {
-  local at
-  printf '\n%-28s  %-6s  %7s\n' part result minutes
-  for at in "${!names[@]}"; do
-    row "${names[$at]}" "${results[$at]}" "${seconds[$at]}"
-  done
-  row all "$([ "$failed" = 0 ] && echo passed || echo FAILED)" "$SECONDS"
-}
-counted() { printf '%s\n' "${results[@]}" | grep -c "^$1$" || true; }
-row() { printf '%-28s  %-6s  %7s\n' "$1" "$2" "$(($3 / 60)).$((($3 % 60) * 10 / 60))"; }
 
 # shellcheck disable=SC2317 # called by `part`
 sql_cache() {

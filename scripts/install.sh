@@ -8,6 +8,7 @@
 #   scripts/install.sh test       the same and the tools of the checks; tools from other sources than Debian go to .tools/
 #   scripts/install.sh bench      the needs of the sandbox and, in .tools/, those of the bench's peers
 #   scripts/install.sh book       mdbook, in .tools/
+#   scripts/install.sh coverage   the needs of the sandbox and the programs that read the compiler's counters
 #   scripts/install.sh release    the maker of bills of materials, in .tools/
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -73,6 +74,10 @@ have_own_node() { [ -x "$TOOLS/bin/node" ]; }
 have_valgrind() { command -v valgrind >/dev/null; }
 have_pgbouncer() { PATH="$PATH:/usr/sbin" command -v pgbouncer >/dev/null; }
 have_systemd_analyze() { command -v systemd-analyze >/dev/null; }
+have_go() { command -v go >/dev/null && [ -d /usr/share/gocode/src/github.com/nats-io/nats.go ]; }
+# The version of LLVM that the compiler has.
+llvm() { rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p'; }
+have_llvm() { command -v "llvm-cov-$(llvm)" >/dev/null && command -v "llvm-profdata-$(llvm)" >/dev/null; }
 have_chromium() { command -v chromium >/dev/null; }
 have_openssl() { command -v openssl >/dev/null; }
 have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
@@ -93,10 +98,12 @@ have_prometheus|prometheus|Prometheus, with promtool
 have_shellcheck|shellcheck|shellcheck
 have_valgrind|valgrind|valgrind, which counts instructions
 have_pgbouncer|pgbouncer|PgBouncer, a pooler that the tests put before PostgreSQL
+have_go|golang-go golang-github-nats-io-go-nats-dev|Go and the Debian package of its client for NATS, for an example
 have_openssl|openssl|openssl, which makes the keys of the tests
 have_systemd_analyze|systemd|systemd-analyze, which checks the unit
 have_chromium|chromium fonts-dejavu-core|Chromium, in which the console is tested
 NEEDS
+  [ "$1" != coverage ] || echo "have_llvm|llvm-$(llvm)|llvm-profdata and llvm-cov of the compiler's version"
 }
 
 # Lines of `needs` that are not met.
@@ -268,7 +275,7 @@ install_cargo_tool() {
 }
 
 case "${1:-}" in
-  sandbox | test | bench) ;;
+  sandbox | test | bench | coverage) ;;
   # These two need a compiler and Rust alone.
   book | release)
     install_rust "$1"
@@ -281,7 +288,7 @@ case "${1:-}" in
     exit
     ;;
   *)
-    echo "usage: scripts/install.sh sandbox|test|bench|book|release" >&2
+    echo "usage: scripts/install.sh sandbox|test|bench|coverage|book|release" >&2
     exit 2
     ;;
 esac

@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Owns the tests that take too long for the checks: the models and their mutants, sabotages of the worker, a soak, the fuzzing of all
-# parsers with a new seed, the release binary in a folder with nothing but its libraries, as in its image, the book and the files of a
-# release, then the integration tests of faults, at larger sizes, for several rounds. Prints at the end
-# `N passed, N failed`, tests of all rounds together; exits 1 if any failed.
+# Owns the tests that take too long for the checks: the models, their coverage and their mutants, sabotages of the worker, a soak, the
+# fuzzing of all parsers with a new seed, the release binary in a folder with nothing but its libraries, as in its image, the book and
+# the files of a release, then the integration tests of faults, at larger sizes, for several rounds. Prints at the end what passed, by
+# part and by the faults' numbers; exits 1 if a part failed.
 #
-#   scripts/long.sh [--rounds N] [FILTER…]    3 rounds of the tests named f01 to f60, races, exactly once, models, takeover, discover and crash points
+#   scripts/long.sh [--rounds N] [--parts NAME,NAME] [FILTER…]
+#       3 rounds of the tests f01 to f60 and those of races, exactly once, models, takeover, discover and crash points;
+#       parts: models coverage mutants sabotages soak fuzzing image book materials archive tests; all, unless named
 #
 # Each test has its own oracle; seeds, order and timing differ from round to round.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 # shellcheck source=scripts/test-env.sh
 . scripts/test-env.sh
+# shellcheck source=scripts/parts.sh
+. scripts/parts.sh
 # Tests with a larger size use it.
 export LONG_TESTS=1
 
@@ -18,61 +22,72 @@ export LONG_TESTS=1
 ROUND_LIMIT=90m
 
 rounds=3
-if [ "${1:-}" = --rounds ]; then
-  rounds="${2:?--rounds needs a number}"
+parts=models,coverage,mutants,sabotages,soak,fuzzing,image,book,materials,archive,tests
+while [[ "${1:-}" == --* ]]; do
+  case "$1" in
+    --rounds) rounds="${2:?--rounds needs a number}" ;;
+    --parts) parts="${2:?--parts needs names}" ;;
+    *)
+      echo "long: $1 is no option; see the head of scripts/long.sh"
+      exit 1
+      ;;
+  esac
   shift 2
-fi
+done
 filters=("$@")
 if [ "${#filters[@]}" = 0 ]; then
-  filters=(::f0 ::f1 ::f2 ::f3 ::f4 ::f5 ::f60 reconcile::races:: fold::exactly_once:: fold::model_store:: reconcile::model_queue:: takeover:: discover:: crash_points::)
+  filters=(::f{0..6}{0..9}_ races:: exactly_once:: model_store:: model_queue:: takeover:: discover:: crash_points::)
 fi
+wanted() { [[ ",$parts," == *",$1,"* ]]; }
 
 scripts/install.sh test || exit 1
 cargo test --quiet --locked --no-run || exit 1
 
-passed=0
-failed=0
-# one NAME COMMAND…: counts as one test.
-one() {
-  local name="$1"
-  shift
-  printf '\n== %s ==\n' "$name"
-  if "$@"; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-  fi
-}
-one models timeout --kill-after=30s "$ROUND_LIMIT" cargo test --quiet --locked -p rolekeeper-models --lib
-one mutants scripts/mutants.sh
-one sabotages scripts/sabotage.sh
-one soak scripts/soak.sh
 # The same two numbers make the same inputs.
 fuzz=(env "FUZZ_SEED=${FUZZ_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}" "FUZZ_CASES=${FUZZ_CASES:-20000}")
-echo "fuzzing; to repeat: ${fuzz[*]:1} cargo test --lib -- fuzz_"
-one fuzzing "${fuzz[@]}" timeout --kill-after=30s "$ROUND_LIMIT" cargo test --quiet --locked --lib -- fuzz_
-# shellcheck disable=SC2317 # called by `one`
+# shellcheck disable=SC2317 # the functions are called by `part`
+models() { timeout --kill-after=30s "$ROUND_LIMIT" cargo test --quiet --locked -p rolekeeper-models --lib; }
+# shellcheck disable=SC2317
+fuzzing() {
+  echo "to repeat: ${fuzz[*]:1} cargo test --lib -- fuzz_"
+  "${fuzz[@]}" timeout --kill-after=30s "$ROUND_LIMIT" cargo test --quiet --locked --lib -- fuzz_
+}
+# shellcheck disable=SC2317
 image() { cargo build --quiet --locked --release --package rolekeeper && scripts/check-image.sh target/release/rolekeeper; }
-one "the release binary in a folder of its own" image
-one "the book" scripts/book.sh
-one "the bill of materials" scripts/sbom.sh
-one "the source archive" scripts/package.sh
+if wanted models; then part models models; fi
+if wanted coverage; then part "coverage of the models" scripts/coverage.sh; fi
+if wanted mutants; then part mutants scripts/mutants.sh; fi
+if wanted sabotages; then part sabotages scripts/sabotage.sh; fi
+if wanted soak; then part soak scripts/soak.sh; fi
+if wanted fuzzing; then part fuzzing fuzzing; fi
+if wanted image; then part "the binary without a system" image; fi
+if wanted book; then part "the book" scripts/book.sh; fi
+if wanted materials; then part "the bill of materials" scripts/sbom.sh; fi
+if wanted archive; then part "the source archive" scripts/package.sh; fi
 
-for ((round = 1; round <= rounds; round++)); do
-  printf '\n== round %s of %s ==\n' "$round" "$rounds"
-  output="$(mktemp)"
-  timeout --kill-after=30s "$ROUND_LIMIT" \
-    cargo test --quiet --locked --test it -- "${filters[@]}" 2>&1 | tee "$output"
-  ended="${PIPESTATUS[0]}"
-  counts="$(sed -nE 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed.*/\1 \2/p' "$output")"
-  rm -f "$output"
-  read -r ok bad <<<"${counts:-0 0}"
-  if [ "$ok" = 0 ] || { [ "$ended" != 0 ] && [ "$bad" = 0 ]; }; then
-    echo "round $round did not finish (exit $ended)"
-    bad=$((bad + 1))
-  fi
-  passed=$((passed + ok))
-  failed=$((failed + bad))
-done
-printf '\n%s passed, %s failed\n' "$passed" "$failed"
-[ "$failed" = 0 ]
+output="$(mktemp)"
+trap 'rm -f "$output"' EXIT
+# shellcheck disable=SC2317 # called by `part`
+round() { timeout --kill-after=30s "$ROUND_LIMIT" cargo test --locked --test it -- "${filters[@]}" 2>&1 | tee -a "$output"; }
+if wanted tests; then
+  for ((round = 1; round <= rounds; round++)); do part "tests, round $round of $rounds" round; done
+fi
+
+# The tests of each fault, of all rounds together.
+by_fault() {
+  printf '\n%-6s  %-6s  %6s\n' fault passed failed
+  awk '$1 == "test" && match($2, /::f[0-9][0-9]_/) {
+      fault = "F" (substr($2, RSTART + 3, 2) + 0)
+      if ($4 == "ok") passed[fault]++; else failed[fault]++
+    }
+    END { for (n = 1; n <= 60; n++) { f = "F" n; if (f in passed || f in failed) printf "%-6s  %6d  %6d\n", f, passed[f], failed[f] } }' "$output"
+}
+printf '\n%s, commit %s\n' "$(date -u +%F)" "$(git rev-parse --short HEAD)"
+table
+if wanted tests; then by_fault; fi
+printf '\nparts: %s passed, %s failed\n' "$(counted passed)" "$(counted FAILED)"
+if wanted tests; then
+  ended() { grep -cE "^test .* \.\.\. $1\$" "$output"; }
+  printf 'tests of all rounds: %s passed, %s failed\n' "$(ended ok)" "$(ended FAILED)"
+fi
+exit "$failed"

@@ -10,6 +10,7 @@ use crate::cli::table::{Side, Table};
 use crate::flow::simulate::Simulation;
 use rolekeeper_domain::explanation::moment;
 use rolekeeper_domain::pacer::RatePlan;
+use rolekeeper_domain::plural::noun;
 use rolekeeper_domain::replay::User;
 use rolekeeper_domain::rule::Measure;
 
@@ -50,7 +51,8 @@ fn summary(simulation: &Simulation<'_>, calls: &Calls, plan: RatePlan) -> String
         _ => writeln!(text, "Messages replayed: 0"),
     };
     for (reason, number) in dead_letters {
-        let _ = writeln!(text, "  {number} of them count nothing: {reason}");
+        let count = noun(*number, "counts", "count");
+        let _ = writeln!(text, "  {number} of them {count} nothing: {reason}");
     }
     let _ = write!(
         text,

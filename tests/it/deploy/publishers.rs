@@ -88,6 +88,18 @@ fn python(_folder: &TempDir) -> Command {
     command
 }
 
+/// Debian's package of the client is for builds without modules.
+fn go(folder: &TempDir) -> Command {
+    let program = folder.path().join("publish");
+    let mut build = std::process::Command::new("go");
+    build.arg("build").arg("-o").arg(&program).arg(example("publish.go"));
+    build.envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode")]);
+    build.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go"));
+    let built = build.status().expect("scripts/install.sh test installs it");
+    assert!(built.success());
+    Command::new(program)
+}
+
 /// Cargo builds examples with all tests, and not with the integration tests alone.
 fn rust(_folder: &TempDir) -> Command {
     let this = std::env::current_exe().expect("this test");
@@ -146,6 +158,11 @@ async fn the_node_publisher_keeps_an_event_until_it_is_stored() {
 #[tokio::test]
 async fn the_python_publisher_keeps_an_event_until_it_is_stored() {
     publishes(python).await;
+}
+
+#[tokio::test]
+async fn the_go_publisher_keeps_an_event_until_it_is_stored() {
+    publishes(go).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
-//! F5: the response to a write comes after the lease of its attempt, when another attempt has left another state.
+//! F5: two to eight workers, the active one frozen past every timeout, then continued: its late commit and its late
+//! record are refused, its late write is seen and mended; promises 1 and 3. Here the response to a write comes after
+//! the lease of its attempt, when another attempt has left another state.
 
 use std::time::Duration;
 
@@ -28,7 +30,7 @@ async fn end_the_lease(world: &World) {
 
 /// Another attempt takes the user while the write is in flight, and takes the role away again before the response.
 #[tokio::test]
-async fn a_late_result_is_not_taken_for_the_state() {
+async fn f05_a_late_result_is_not_taken_for_the_state() {
     let world = World::start().await;
     delay_the_response(&world);
     world.seed_user(ANN, &["mentor"]);
@@ -52,7 +54,7 @@ async fn a_late_result_is_not_taken_for_the_state() {
 /// Another attempt gives the role again while the response to a revoke is on its way. With the late result as the state, the
 /// next revoke would count as done.
 #[tokio::test]
-async fn a_late_result_of_a_revoke_hides_no_later_grant() {
+async fn f05_a_late_result_of_a_revoke_hides_no_later_grant() {
     let world = World::start().await;
     world.seed_user(ANN, &["mentor"]);
     world.earn(ANN, "pl_1").await;

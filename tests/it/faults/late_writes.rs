@@ -1,4 +1,6 @@
-//! F5: a worker freezes while its write is in flight. Another one takes over; then the write arrives.
+//! F5: two to eight workers, the active one frozen past every timeout, then continued: its late commit and its late
+//! record are refused, its late write is seen and mended; promises 1 and 3. Here it freezes while its write is in
+//! flight; another worker takes over, then the write arrives.
 
 use std::time::Duration;
 
@@ -93,7 +95,7 @@ async fn taken_over(world: &World) {
 }
 
 #[tokio::test]
-async fn a_late_grant_goes_again_also_where_others_changed_the_list() {
+async fn f05_a_late_grant_goes_again_though_others_changed_the_list() {
     let (world, sleeper) = world(&[]).await;
     let heir = freeze_before_the_write(&world, &sleeper, &plays("a", "pl_1", 99..100)).await;
     taken_over(&world).await;
@@ -125,7 +127,7 @@ async fn a_late_grant_goes_again_also_where_others_changed_the_list() {
 }
 
 #[tokio::test]
-async fn a_late_grant_of_what_is_not_earned_any_more_goes_again() {
+async fn f05_a_late_grant_of_what_is_not_earned_any_more_goes_again() {
     let (world, sleeper) = world(&[]).await;
     freeze_before_the_write(&world, &sleeper, &plays("a", "pl_1", 99..100)).await;
     world.publish(&[retraction("r1", "a-0", "pl_1")]).await;
@@ -141,7 +143,7 @@ async fn a_late_grant_of_what_is_not_earned_any_more_goes_again() {
 }
 
 #[tokio::test]
-async fn a_late_grant_that_nobody_lived_to_record_goes_again() {
+async fn f05_a_late_grant_that_nobody_lived_to_record_goes_again() {
     let (world, sleeper) = world(&[]).await;
     freeze_before_the_write(&world, &sleeper, &plays("a", "pl_1", 99..100)).await;
     world.publish(&[retraction("r1", "a-0", "pl_1")]).await;
@@ -171,7 +173,7 @@ async fn frozen_before_a_revoke() -> (World, Sleeper, RulesFile) {
 }
 
 #[tokio::test]
-async fn a_late_revoke_is_not_taken_for_a_persons() {
+async fn f05_a_late_revoke_is_not_taken_for_a_persons() {
     let (world, sleeper, _file) = frozen_before_a_revoke().await;
 
     sleeper.wakes(&world).await;
@@ -184,7 +186,7 @@ async fn a_late_revoke_is_not_taken_for_a_persons() {
 
 /// The attempt that sees the late write knows of no record yet, and leaves the role removed, as by another client.
 #[tokio::test]
-async fn a_late_revoke_seen_before_its_record_is_undone() {
+async fn f05_a_late_revoke_seen_before_its_record_is_undone() {
     let (world, sleeper, _file) = frozen_before_a_revoke().await;
 
     world.connect_log_stream_delayed(DELAY..=DELAY).await;

@@ -25,7 +25,7 @@ async fn all_active(workers: &[Worker]) -> bool {
     true
 }
 
-/// F5: four workers die one after another, each in its active stages.
+/// Four workers die one after another, each in its active stages.
 #[tokio::test]
 async fn the_next_worker_takes_over_within_a_moment_of_a_kill() {
     let world = World::builder()
@@ -61,9 +61,10 @@ async fn the_next_worker_takes_over_within_a_moment_of_a_kill() {
     assert_eq!(world.roles("auth0|ann"), ["mentor", "playlist_editor"]);
 }
 
-/// F5: the active worker freezes with a transaction open, longer than every timeout, and continues.
+/// F5: two to eight workers, the active one frozen past every timeout, then continued: its late commit and its late
+/// record are refused, its late write is seen and mended; promises 1 and 3. Here it freezes with a transaction open.
 #[tokio::test]
-async fn a_worker_that_slept_through_a_takeover_does_no_harm() {
+async fn f05_a_worker_that_slept_through_a_takeover_does_no_harm() {
     let world = World::builder().postgres_proxy().start().await;
     world.seed_user("auth0|ann", &[]);
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;

@@ -34,9 +34,9 @@ async fn a_role_follows_the_hundredth_play_and_a_retraction() {
     assert_eq!(world.patches(), 2);
 }
 
-/// F1: one event 1,000 times, across a restart.
+/// F1: the same event 1 to 1,000 times, also across a restart: it counts once inside the dedup window.
 #[tokio::test]
-async fn repeats_count_once_also_across_a_restart() {
+async fn f01_repeats_count_once_also_across_a_restart() {
     let world = World::start().await;
     let thousand: Vec<_> = (0..500).map(|_| play("same", "pl_1")).collect();
     world.publish(&thousand).await;
@@ -52,9 +52,10 @@ async fn repeats_count_once_also_across_a_restart() {
     );
 }
 
-/// F2: inside the window the first event of an id counts, whatever event comes under it later.
+/// F2: another payload under the id of an event, inside the dedup window: the first payload counts; the second is
+/// dropped by the bus or kept as a conflict, and never counts. Here the bus drops it.
 #[tokio::test]
-async fn the_first_payload_of_an_id_counts() {
+async fn f02_the_first_payload_of_an_id_counts() {
     let world = World::start().await;
     world.publish(&[play("one", "pl_1")]).await;
     world

@@ -1,4 +1,5 @@
-//! Texts that were cut inside a character, and dates out of range, in records and events.
+//! F45: dates that overflow in UTC, years 0 and 9999 with offsets, numbers beyond f64, 140 levels, lone surrogates, in records, profiles
+//! and events: no panic; the rest of the document is used, or the user is parked with a reason.
 
 use super::record_hints::an_editor;
 use crate::world::events::{plays, saved};

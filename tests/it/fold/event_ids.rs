@@ -41,8 +41,9 @@ async fn without_dedup_a_copy_behind_the_window_counts_again() {
     );
 }
 
+/// F1: the same event 1 to 1,000 times, also across a restart: it counts once inside the dedup window.
 #[tokio::test]
-async fn copies_count_once_in_a_batch_across_batches_and_across_kills() {
+async fn f01_copies_count_once_across_batches_and_kills() {
     let world = world("1h").await;
     let mut reference: BTreeMap<String, i64> = BTreeMap::new();
     let mut sent = 0;
@@ -76,8 +77,10 @@ async fn copies_count_once_in_a_batch_across_batches_and_across_kills() {
     assert_eq!(world.number(REUSED).await, None);
 }
 
+/// F2: another payload under the id of an event, inside the dedup window: the first payload counts; the second is
+/// dropped by the bus or kept as a conflict, and never counts. Here it is kept.
 #[tokio::test]
-async fn another_event_under_a_known_id_is_kept_for_a_person() {
+async fn f02_another_event_under_a_known_id_is_kept_for_a_person() {
     let world = world("1h").await;
     let first = play("one", "pl_1");
     let other = again(&play("one", "pl_2"), 1);

@@ -96,9 +96,10 @@ async fn kills(world: &World, rng: &mut StdRng, shares: &tokio::sync::Semaphore)
     folded_at_kill
 }
 
-/// F3: thirty kills at random moments, of the start, the fold and the reconcile alike.
+/// F3: SIGKILL at any moment of the fold: before, in and after the transaction: promises 1 and 2. Thirty kills at
+/// random moments, of the start, the fold and the reconcile alike.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thirty_kills_lose_and_double_nothing() {
+async fn f03_thirty_kills_lose_and_double_nothing() {
     let mut rng = seeded();
     // A killed attempt is repeated when its lease ends: 18 s at this timeout.
     let world = World::builder()
@@ -131,9 +132,10 @@ async fn thirty_kills_lose_and_double_nothing() {
     world.settled_within(Duration::from_secs(90)).await;
 }
 
-/// F4: the fold's COMMIT, or the response to it, is lost with the connection.
+/// F4: COMMIT sent, connection lost before the response: no event counts twice, none is lost. The COMMIT itself is
+/// lost too, in every other round.
 #[tokio::test]
-async fn a_lost_commit_or_a_lost_answer_doubles_and_loses_nothing() {
+async fn f04_a_lost_commit_or_a_lost_answer_doubles_and_loses_nothing() {
     let world = World::builder()
         .postgres_proxy()
         .env("ONLY", "http,fold")
@@ -166,9 +168,11 @@ async fn a_lost_commit_or_a_lost_answer_doubles_and_loses_nothing() {
     assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
 }
 
-/// F5: another fold, which this one does not know of, has committed the same events.
+/// F5: two to eight workers, the active one frozen past every timeout, then continued: its late commit and its late
+/// record are refused, its late write is seen and mended; promises 1 and 3. Here another fold, which this one does
+/// not know of, has committed the same events.
 #[tokio::test]
-async fn a_fold_whose_cursor_has_moved_counts_nothing() {
+async fn f05_a_fold_whose_cursor_has_moved_counts_nothing() {
     let world = World::builder().env("ONLY", "http,fold").start().await;
     world.seed_user("auth0|ann", &[]);
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;

@@ -1,4 +1,6 @@
-//! F8: every kind of lost events stops the fold, is reported, and holds revokes until it is accepted.
+//! F8: the stream is deleted and made again; purged; overtaken by its retention, before the start or under a running
+//! consumer; a message deleted in the middle; the last sequence lies before the cursor, as after a restore: the fold
+//! stops, reports which of these happened and what to run; revokes are held; no event is passed over in silence.
 
 use async_nats::jetstream::stream::DiscardPolicy;
 
@@ -9,7 +11,7 @@ use crate::world::losses::{
 use crate::world::{APP_EVENTS, World, text};
 
 #[tokio::test]
-async fn a_stream_that_was_made_again() {
+async fn f08_a_stream_that_was_made_again() {
     let world = ann_is_about_to_lose_the_role().await;
     world.jetstream.delete_stream(APP_EVENTS).await.unwrap();
     let migrated = world.command(&["migrate"]).await;
@@ -22,7 +24,7 @@ async fn a_stream_that_was_made_again() {
 }
 
 #[tokio::test]
-async fn a_stream_that_was_purged() {
+async fn f08_a_stream_that_was_purged() {
     let world = ann_is_about_to_lose_the_role().await;
     stop(&world).await;
     world.publish(&plays("lost", "pl_1", 0..20)).await;
@@ -40,7 +42,7 @@ async fn a_stream_that_was_purged() {
 }
 
 #[tokio::test]
-async fn retention_that_overtook_the_cursor_before_the_start() {
+async fn f08_retention_that_overtook_the_cursor_before_the_start() {
     let world = ann_is_about_to_lose_the_role().await;
     stop(&world).await;
     world.publish(&plays("lost", "pl_1", 0..20)).await;
@@ -57,7 +59,7 @@ async fn retention_that_overtook_the_cursor_before_the_start() {
 }
 
 #[tokio::test]
-async fn retention_that_overtakes_a_worker_that_sleeps() {
+async fn f08_retention_that_overtakes_a_worker_that_sleeps() {
     let world = ann_is_about_to_lose_the_role().await;
     world
         .jetstream
@@ -81,7 +83,7 @@ async fn retention_that_overtakes_a_worker_that_sleeps() {
 }
 
 #[tokio::test]
-async fn a_message_deleted_in_the_middle() {
+async fn f08_a_message_deleted_in_the_middle() {
     let world = ann_is_about_to_lose_the_role().await;
     stop(&world).await;
     world.publish(&plays("b", "pl_3", 0..20)).await;
@@ -97,14 +99,14 @@ async fn a_message_deleted_in_the_middle() {
 }
 
 #[tokio::test]
-async fn a_store_restored_from_an_older_copy() {
+async fn f08_a_store_restored_from_an_older_copy() {
     let world = ann_is_about_to_lose_the_role().await;
     restored(&world, &plays("folded", "pl_3", 0..30)).await;
     is_held_until_accepted(&world, "rewound", 104).await;
 }
 
 #[tokio::test]
-async fn a_restored_store_that_grew_past_the_cursor() {
+async fn f08_a_restored_store_that_grew_past_the_cursor() {
     let world = ann_is_about_to_lose_the_role().await;
     restored(&world, &plays("folded", "pl_3", 0..30)).await;
     stop(&world).await;
@@ -118,7 +120,7 @@ async fn a_restored_store_that_grew_past_the_cursor() {
 
 /// A loss of the other stream also holds revokes: a missing record may contain a reason against them.
 #[tokio::test]
-async fn a_loss_of_the_log_stream_holds_revokes_alone() {
+async fn f08_a_loss_of_the_log_stream_holds_revokes_alone() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &[]);
     world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;

@@ -1,4 +1,5 @@
-//! A mirror replaces APP_EVENTS: the fold continues without loss, and repeats count once.
+//! F37: a mirror promoted in place of the stream: `accept-stream --promoted` continues exactly; a mirror that lags is refused. Repeats
+//! count once.
 
 use crate::world::events::{Sent, plays, saved};
 use crate::world::{APP_EVENTS, World, text};
@@ -34,7 +35,6 @@ async fn promoted_after(first: &[Sent]) -> World {
     world
 }
 
-/// F37: a mirror is promoted in place of the stream: `accept-stream --promoted` goes on exactly.
 #[tokio::test]
 async fn f37_a_promoted_mirror_goes_on_and_repeats_count_once() {
     let first = plays("a", "pl_1", 0..60);
@@ -59,7 +59,7 @@ async fn f37_a_promoted_mirror_goes_on_and_repeats_count_once() {
 }
 
 #[tokio::test]
-async fn after_the_duplicate_window_the_ids_are_removed() {
+async fn f37_after_the_duplicate_window_the_ids_are_removed() {
     let world = promoted_after(&plays("a", "pl_1", 0..60)).await;
     assert!(accept(&world).await.0);
     let ids = "SELECT count(*) FROM event_id_partitions";
@@ -78,7 +78,7 @@ async fn after_the_duplicate_window_the_ids_are_removed() {
 }
 
 #[tokio::test]
-async fn another_stream_is_no_promoted_mirror() {
+async fn f37_another_stream_is_no_promoted_mirror() {
     let world = World::builder().env("ONLY", "fold").start().await;
     world.publish(&plays("a", "pl_1", 0..5)).await;
     world
@@ -96,7 +96,6 @@ async fn another_stream_is_no_promoted_mirror() {
     assert_eq!(world.number(LOSS).await, Some(1));
 }
 
-/// F37: a mirror that lags is refused.
 #[tokio::test]
 async fn f37_a_mirror_that_lags_is_refused() {
     let world = World::builder().env("ONLY", "fold").start().await;

@@ -199,7 +199,7 @@ impl Script {
 async fn the_models_cursor_answers_as_postgres_does() {
     let world = World::builder().workers(0).start().await;
     let (mut base, mut agreed) = (1_000, [0, 0]);
-    for _ in 0..size(200, 2_000) {
+    for _ in 0..size(500, 2_000) {
         let seed: u64 = rand::random();
         let mut script = Script::begin(&world, (seed, base)).await;
         for step in 0..STEPS {

@@ -18,9 +18,11 @@ fn waited_quietly(worker: &Worker) {
     assert!((1..30).contains(&waits), "reported the wait {waits} times");
 }
 
-/// F9: Postgres stops in every possible way, while events arrive.
+/// F9: Postgres is down; connections are cut; it fails over; only reads; its disk is full; statements time out; the
+/// pool is exhausted: nothing is lost, no busy loop, the worker continues by itself. Here it stops in every possible
+/// way, while events arrive.
 #[tokio::test]
-async fn postgres_may_stop_crash_and_drop_everybody() {
+async fn f09_postgres_may_stop_crash_and_drop_everybody() {
     let world = World::builder()
         .own_postgres()
         .env("AUTH0_TIMEOUT_S", 1)
@@ -53,9 +55,9 @@ async fn postgres_may_stop_crash_and_drop_everybody() {
     waited_quietly(&worker);
 }
 
-/// F9: Postgres only reads for a while, as after a failover without a promotion yet.
+/// Postgres only reads for a while, as after a failover without a promotion yet.
 #[tokio::test]
-async fn a_postgres_that_only_reads_is_waited_for() {
+async fn f09_a_postgres_that_only_reads_is_waited_for() {
     let world = World::builder()
         .own_postgres()
         .env("AUTH0_TIMEOUT_S", 1)
@@ -84,9 +86,9 @@ async fn a_postgres_that_only_reads_is_waited_for() {
     waited_quietly(&worker);
 }
 
-/// F9: sessions are ended in waves, also inside transactions.
+/// Sessions are ended in waves, also inside transactions.
 #[tokio::test]
-async fn connections_to_postgres_may_be_cut_in_waves() {
+async fn f09_connections_to_postgres_may_be_cut_in_waves() {
     let world = World::builder()
         .postgres_proxy()
         .env("FOLD_BATCH", 20)
@@ -116,9 +118,9 @@ async fn connections_to_postgres_may_be_cut_in_waves() {
     world.settled().await;
 }
 
-/// F10: each statement takes five seconds, and events of 60 MB wait.
+/// F10: Postgres is slow: 5 s a statement: memory stays bounded, and nothing counts twice. Events of 60 MB wait.
 #[tokio::test]
-async fn a_slow_postgres_does_not_fill_the_memory() {
+async fn f10_a_slow_postgres_does_not_fill_the_memory() {
     let world = World::builder()
         .postgres_proxy()
         .env("FOLD_BATCH", 500)

@@ -33,6 +33,7 @@ pub(super) async fn an_editor(world: &World) {
     world.settled().await;
 }
 
+/// F46: forged, repeated, late and reordered log records of writes of other clients, by the thousand: promise 8.
 #[tokio::test]
 async fn f46_a_record_dated_ahead_does_not_freeze_the_copy() {
     let world = World::start().await;
@@ -207,6 +208,8 @@ async fn a_fold_without_the_tenants_name_says_so_once() {
     assert_eq!(worker.messages().iter().filter(warning).count(), 1);
 }
 
+/// F56: 3 million users, playlists and holders: idle, scrape, start, rule change, erasure, a call for Auth0's own roles: the cost is as
+/// with 30 thousand.
 #[tokio::test]
 async fn f56_an_import_is_one_mark_and_auth0_roles_are_none() {
     let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;

@@ -1,4 +1,5 @@
-//! F55: one message that Postgres refuses, or that ends processes, stops no later one.
+//! F55: a batch whose commit takes longer than the limit; one row that Postgres refuses in a batch of 10,000: the batch is halved; the
+//! one becomes a dead letter. One message that Postgres refuses, or that ends processes, stops no later one.
 
 use std::time::Duration;
 

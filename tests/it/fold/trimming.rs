@@ -1,4 +1,6 @@
-//! F52: folded messages are removed from their stream, and no others.
+//! F52: a stream kept nearly full for ten times its size: publishers are never refused while the fold keeps up and the stream holds at
+//! least the trim floor at that rate; nothing that is not folded is removed; a repeat inside the duplicate window counts once, also after
+//! a restart of the server.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! F44: bytes that the client library cannot parse stop neither their fold, nor anything else.
+//! F44: bytes that the client library cannot parse: a Latin-1 header, a subject that is not UTF-8, a Unicode space or NUL in a subject:
+//! one dead letter each; webhook, data API and the other fold notice nothing.
 
 use crate::world::events::{Sent, play, plays, saved};
 use crate::world::{LOG_TOKEN, World, size};

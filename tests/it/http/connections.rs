@@ -17,6 +17,7 @@ async fn send(address: &str, text: &str) -> TcpStream {
     stream
 }
 
+/// F54: half a header, half a body, a byte a minute, 900 connections, at a stop: bounded, exit 0 within the grace period.
 #[tokio::test]
 async fn f54_half_sent_requests_do_not_hold_up_a_stop() {
     let world = World::builder().env("GRACE_PERIOD_S", 8).start().await;
@@ -70,7 +71,7 @@ async fn f54_silent_connections_stop_nothing_else() {
 
 /// No token is needed for a header.
 #[tokio::test]
-async fn headers_without_an_end_take_little_memory() {
+async fn f54_headers_without_an_end_take_little_memory() {
     let world = World::builder().listening().await;
     let worker = world.worker();
     let address = worker.address("LISTEN").await;
@@ -88,6 +89,8 @@ async fn headers_without_an_end_take_little_memory() {
     assert!(peak < 128, "{peak} MiB");
 }
 
+/// F43: clients of the data API hang up at any moment of a request: no connection is left in a transaction, no acknowledged write is
+/// lost.
 #[tokio::test]
 async fn f43_clients_that_hang_up_end_no_handler_half_way() {
     let api = DataApi::start_in(World::builder().postgres_proxy(), &[]).await;

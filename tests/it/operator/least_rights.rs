@@ -71,8 +71,10 @@ async fn client(world: &World, user: &str, inbox: &str) -> async_nats::Client {
     options.connect(url).await.expect("nats-server lets it in")
 }
 
+/// F60: PgBouncer in transaction mode, a NATS user with least permissions, a JetStream domain, a private CA everywhere: works as
+/// documented, or is refused at the start with a sentence.
 #[tokio::test]
-async fn the_running_role_does_all_that_a_worker_and_operators_do() {
+async fn f60_the_running_role_does_all_that_a_worker_and_operators_do() {
     let dedup_window = ("DEDUP_WINDOW", "1h");
     let world = World::builder()
         .least_rights()

@@ -1,4 +1,6 @@
 //! Pins: the operator decides a role of one user, in place of the rules.
+//!
+//! F58: a pin, a ban, a removal by hand under each `manual`, across links, erasures, rule changes: as the pin says.
 
 use rolekeeper_sandbox::tenant::Endpoint;
 use serde_json::{Value, json};
@@ -33,7 +35,7 @@ async fn reasons(world: &World, name: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_pin_off_takes_the_role_until_it_is_removed() {
+async fn f58_a_pin_off_takes_the_role_until_it_is_removed() {
     let world = world().await;
     world.played("ann", 100).await;
     world.settled().await;
@@ -75,7 +77,7 @@ async fn a_pin_off_takes_the_role_until_it_is_removed() {
 }
 
 #[tokio::test]
-async fn a_pin_on_gives_the_role_and_ends_by_itself_on_time() {
+async fn f58_a_pin_on_gives_the_role_and_ends_by_itself_on_time() {
     let world = world().await;
     world.played("ann", 3).await;
     world.quiet().await;
@@ -116,7 +118,7 @@ async fn a_pin_on_gives_the_role_and_ends_by_itself_on_time() {
 }
 
 #[tokio::test]
-async fn a_pin_off_revokes_what_another_client_gives() {
+async fn f58_a_pin_off_revokes_what_another_client_gives() {
     let world = world().await;
     world.seed_user(&user("old"), &["mentor", ROLE]);
     world.tenant.login(&user("old")).expect("a login");
@@ -199,7 +201,7 @@ async fn a_pin_passes_an_engaged_brake_and_only_the_pin_does() {
 }
 
 #[tokio::test]
-async fn new_rules_reach_a_user_whose_pin_ends_later() {
+async fn f58_new_rules_reach_a_user_whose_pin_ends_later() {
     let file = RulesFile::new(&rule(ROLE, 100, 100, ""));
     let builder = World::builder().env("RULES_FILE", file.path().display());
     let world = builder.env("SWEEP_INTERVAL_S", 1).start().await;
@@ -220,7 +222,7 @@ async fn new_rules_reach_a_user_whose_pin_ends_later() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_rule_leaves_its_pins_without_effect() {
+async fn f58_the_end_of_a_rule_leaves_its_pins_without_effect() {
     let file = RulesFile::new(&rule(ROLE, 100, 100, ""));
     let builder = World::builder().env("RULES_FILE", file.path().display());
     let world = builder.env("SWEEP_INTERVAL_S", 1).start().await;

@@ -50,8 +50,9 @@ async fn a_pin_that_cannot_mean_anything_is_refused() {
     assert!(said.contains("in place of the pin on by"), "{said}");
 }
 
+/// F58: a pin, a ban, a removal by hand under each `manual`, across links, erasures, rule changes: as the pin says.
 #[tokio::test]
-async fn a_pin_of_an_erased_user_goes_and_no_other_is_taken() {
+async fn f58_a_pin_of_an_erased_user_goes_and_no_other_is_taken() {
     let world = erasure::world().start().await;
     let ann = erasure::ANN;
     world.seed_user(ann, &["mentor"]);

@@ -7,6 +7,8 @@ use crate::world::{World, text};
 
 const ELSEWHERE: (&str, &str) = ("AUTH0_AUDIENCE", "https://staging.eu.auth0.com/api/v2/");
 
+/// F48: 404 from a gateway for 5 s; a wrong tenant domain; 404 for each user: no adoption, name or copy is lost; the circuit breaker
+/// opens; right at once when mended.
 #[tokio::test]
 async fn f48_a_worker_of_another_tenant_is_refused_at_the_start() {
     let world = World::start().await;

@@ -53,8 +53,9 @@ async fn pins(world: &World) -> Vec<Value> {
         .await
 }
 
+/// F58: a pin, a ban, a removal by hand under each `manual`, across links, erasures, rule changes: as the pin says.
 #[tokio::test]
-async fn a_ban_that_came_with_a_move_outlasts_a_link_and_its_end() {
+async fn f58_a_ban_that_came_with_a_move_outlasts_a_link_and_its_end() {
     let world = holder(OLD).await;
     ban(&world, OLD).await;
     world.deleted_and_moved(OLD, NEW).await;

@@ -1,4 +1,6 @@
 //! A link moves the role to the primary, an unlink splits the person again.
+//!
+//! F57: links and their ends in any order with plays, 404s and records: counts, roles and audit are right for the person.
 
 use rolekeeper_sandbox::tenant::CallMatch;
 use rolekeeper_sandbox::tenant::Endpoint::ReadUser;
@@ -12,7 +14,7 @@ use crate::world::persons::{ANN, GOOGLE, app, told};
 use crate::world::rules::{RulesFile, rule};
 
 #[tokio::test]
-async fn h1_an_earned_role_follows_the_person_to_the_primary() {
+async fn f57_an_earned_role_follows_the_person_to_the_primary() {
     let world = World::two_accounts().await;
     world.link();
     world.ends_with_the_primary().await;
@@ -25,7 +27,7 @@ async fn h1_an_earned_role_follows_the_person_to_the_primary() {
 }
 
 #[tokio::test]
-async fn h1_a_merged_role_is_ours_and_goes_when_it_is_not_earned() {
+async fn f57_a_merged_role_is_ours_and_goes_when_it_is_not_earned() {
     let world = World::two_accounts().await;
     // As in Auth0's sample: the arrays are joined, then the accounts are linked, before the log stream says so.
     world.tenant.silence(true);
@@ -54,7 +56,7 @@ async fn h1_a_merged_role_is_ours_and_goes_when_it_is_not_earned() {
 }
 
 #[tokio::test]
-async fn h1_later_plays_of_a_linked_id_count_for_the_primary() {
+async fn f57_later_plays_of_a_linked_id_count_for_the_primary() {
     let world = World::start().await;
     world.connect_log_stream().await;
     world.seed_user(ANN, &[]);
@@ -71,7 +73,7 @@ async fn h1_later_plays_of_a_linked_id_count_for_the_primary() {
 }
 
 #[tokio::test]
-async fn h1_totals_of_all_ids_are_summed_up() {
+async fn f57_totals_of_all_ids_are_summed_up() {
     let file = RulesFile::new(&rule(ROLE, 100, 100, "of = \"all_playlists\""));
     let path = file.path();
     let world = World::builder().env("RULES_FILE", path.display()).start().await;
@@ -96,7 +98,7 @@ async fn h1_totals_of_all_ids_are_summed_up() {
 }
 
 #[tokio::test]
-async fn h1_an_unlink_splits_the_person_again() {
+async fn f57_an_unlink_splits_the_person_again() {
     let world = World::two_accounts().await;
     world.link();
     world.role_follows().await;
@@ -115,7 +117,7 @@ async fn h1_an_unlink_splits_the_person_again() {
 }
 
 #[tokio::test]
-async fn h1_deleting_the_primary_ends_both() {
+async fn f57_deleting_the_primary_ends_both() {
     let world = World::two_accounts().await;
     world.link();
     world.role_follows().await;
@@ -193,7 +195,7 @@ async fn a_link_to_an_account_made_again_keeps_what_was_earned() {
 }
 
 #[tokio::test]
-async fn h1_a_requested_name_of_a_linked_id_is_written() {
+async fn f57_a_requested_name_of_a_linked_id_is_written() {
     let world = World::two_accounts().await;
     world.command(&["pause", "--why", "a story"]).await;
     let request_name = "INSERT INTO display_names (user_id, request_id, requested, requested_at)
@@ -210,7 +212,7 @@ async fn h1_a_requested_name_of_a_linked_id_is_written() {
 }
 
 #[tokio::test]
-async fn h1_adopting_a_linked_id_adopts_its_primary() {
+async fn f57_adopting_a_linked_id_adopts_its_primary() {
     let world = World::two_accounts().await;
     world.link();
     world.linked(1).await;

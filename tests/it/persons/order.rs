@@ -1,4 +1,6 @@
 //! Link record, 404 and plays in any order, and the same record again: the result is one.
+//!
+//! F57: links and their ends in any order with plays, 404s and records: counts, roles and audit are right for the person.
 
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ async fn a_day_passes(world: &World) {
 }
 
 #[tokio::test]
-async fn h1_the_404_of_a_linked_id_leads_to_its_primary() {
+async fn f57_the_404_of_a_linked_id_leads_to_its_primary() {
     let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
     world.connect_log_stream().await;
     world.two_accounts_here().await;
@@ -33,7 +35,7 @@ async fn h1_the_404_of_a_linked_id_leads_to_its_primary() {
 }
 
 #[tokio::test]
-async fn h1_a_play_after_a_link_without_record_leads_to_the_primary() {
+async fn f57_a_play_after_a_link_without_record_leads_to_the_primary() {
     let world = World::start().await;
     world.connect_log_stream().await;
     world.seed_user(ANN, &["mentor"]);
@@ -51,7 +53,7 @@ async fn h1_a_play_after_a_link_without_record_leads_to_the_primary() {
 }
 
 #[tokio::test]
-async fn h1_a_link_is_stored_once_however_often_it_is_reported() {
+async fn f57_a_link_is_stored_once_however_often_it_is_reported() {
     let world = World::two_accounts().await;
     world.link();
     world.ends_with_the_primary().await;
@@ -71,7 +73,7 @@ async fn h1_a_link_is_stored_once_however_often_it_is_reported() {
 }
 
 #[tokio::test]
-async fn h1_a_deletion_marked_before_the_link_is_known_is_undone() {
+async fn f57_a_deletion_marked_before_the_link_is_known_is_undone() {
     let world = World::two_accounts().await;
     let mark = "INSERT INTO gone_users (user_id, gone_at, known, released) VALUES ('google-oauth2|7', now(), true, false)";
     world.run_sql(mark).await;
@@ -83,7 +85,7 @@ async fn h1_a_deletion_marked_before_the_link_is_known_is_undone() {
 }
 
 #[tokio::test]
-async fn h1_a_worker_that_dies_while_it_links_loses_nothing() {
+async fn f57_a_worker_that_dies_while_it_links_loses_nothing() {
     // The lease of the user in flight ends sooner.
     let world = World::builder().env("AUTH0_TIMEOUT_S", 1).start().await;
     world.connect_log_stream().await;
@@ -104,7 +106,7 @@ async fn h1_a_worker_that_dies_while_it_links_loses_nothing() {
 }
 
 #[tokio::test]
-async fn h1_a_grant_of_unknown_result_ends_with_the_link() {
+async fn f57_a_grant_of_unknown_result_ends_with_the_link() {
     let world = World::builder().env("AUTH0_TIMEOUT_S", 1).start().await;
     world.connect_log_stream().await;
     world.seed_user(ANN, &["mentor"]);
@@ -135,7 +137,7 @@ async fn h1_a_grant_of_unknown_result_ends_with_the_link() {
 }
 
 #[tokio::test]
-async fn h1_an_id_that_lost_its_role_unseen_ends_with_a_revoke() {
+async fn f57_an_id_that_lost_its_role_unseen_ends_with_a_revoke() {
     let world = World::two_accounts().await;
     world.told(&["pause", "--why", "a story"]).await;
     world.link();
@@ -155,7 +157,7 @@ async fn h1_an_id_that_lost_its_role_unseen_ends_with_a_revoke() {
 }
 
 #[tokio::test]
-async fn h1_a_link_and_its_end_between_two_reads_lose_no_role() {
+async fn f57_a_link_and_its_end_between_two_reads_lose_no_role() {
     let world = World::two_accounts().await;
     world.told(&["pause", "--why", "a story"]).await;
     world.link();

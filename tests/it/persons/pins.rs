@@ -1,4 +1,6 @@
 //! Pins of linked ids: each stays with its id, and counts for the person.
+//!
+//! F58: a pin, a ban, a removal by hand under each `manual`, across links, erasures, rule changes: as the pin says.
 
 use serde_json::json;
 
@@ -14,7 +16,7 @@ async fn ban(world: &World) {
 }
 
 #[tokio::test]
-async fn a_pin_of_an_id_that_is_linked_counts_for_the_account() {
+async fn f58_a_pin_of_an_id_that_is_linked_counts_for_the_account() {
     let world = World::two_accounts().await;
     ban(&world).await;
     world
@@ -31,7 +33,7 @@ async fn a_pin_of_an_id_that_is_linked_counts_for_the_account() {
 }
 
 #[tokio::test]
-async fn a_pin_of_a_linked_id_takes_effect_at_the_account() {
+async fn f58_a_pin_of_a_linked_id_takes_effect_at_the_account() {
     let world = World::two_accounts().await;
     world.link();
     world.role_follows().await;
@@ -77,7 +79,7 @@ async fn stays_banned(world: &World) {
 }
 
 #[tokio::test]
-async fn a_ban_outlasts_a_link_and_its_end() {
+async fn f58_a_ban_outlasts_a_link_and_its_end() {
     let world = World::two_accounts().await;
     ban(&world).await;
     world
@@ -97,7 +99,7 @@ async fn a_ban_outlasts_a_link_and_its_end() {
 }
 
 #[tokio::test]
-async fn a_ban_of_the_account_holds_for_an_id_that_leaves_it() {
+async fn f58_a_ban_of_the_account_holds_for_an_id_that_leaves_it() {
     let world = World::two_accounts().await;
     world.link();
     world.role_follows().await;
@@ -112,7 +114,7 @@ async fn a_ban_of_the_account_holds_for_an_id_that_leaves_it() {
 }
 
 #[tokio::test]
-async fn a_permanent_ban_outweighs_a_temporary_one() {
+async fn f58_a_permanent_ban_outweighs_a_temporary_one() {
     let world = World::two_accounts().await;
     ban(&world).await;
     let soon = [
@@ -138,7 +140,7 @@ async fn a_permanent_ban_outweighs_a_temporary_one() {
 }
 
 #[tokio::test]
-async fn a_role_that_stays_removed_does_so_after_a_link() {
+async fn f58_a_role_that_stays_removed_does_so_after_a_link() {
     let rules = RulesFile::new(&rule(ROLE, 100, 100, "manual = \"alert\""));
     let builder = World::builder().env("RULES_FILE", rules.path().display());
     let world = builder.start().await;

@@ -1,4 +1,6 @@
-//! Links and unlinks in random order beside plays, with workers that are killed: all equals the oracle, which knows persons.
+//! Links and unlinks in random order beside plays, with workers that are killed.
+//!
+//! F57: links and their ends in any order with plays, 404s and records: counts, roles and audit are right for the person.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -150,7 +152,7 @@ impl Story {
 }
 
 #[tokio::test]
-async fn h1_links_in_random_order_with_kills_equal_the_oracle() {
+async fn f57_links_in_random_order_with_kills_equal_the_oracle() {
     let mut story = Story::start(7).await;
     for step in 0..size(300, 1_000) {
         story.change_links();

@@ -52,8 +52,9 @@ async fn resumed(world: &World) {
     world.told(&["resume", "--why", "a story"]).await;
 }
 
+/// F58: a pin, a ban, a removal by hand under each `manual`, across links, erasures, rule changes: as the pin says.
 #[tokio::test]
-async fn a_removal_outlasts_a_link_made_before_it_is_read() {
+async fn f58_a_removal_outlasts_a_link_made_before_it_is_read() {
     let (world, _file) = two_accounts(100.0).await;
     paused(&world).await;
     remove(&world, GOOGLE, &[]);
@@ -71,7 +72,7 @@ async fn a_removal_outlasts_a_link_made_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn a_removal_outlasts_an_unlink_made_before_it_is_read() {
+async fn f58_a_removal_outlasts_an_unlink_made_before_it_is_read() {
     let (world, _file) = linked(100.0).await;
     paused(&world).await;
     remove(&world, ANN, &["mentor"]);
@@ -89,7 +90,7 @@ async fn a_removal_outlasts_an_unlink_made_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn a_removal_held_before_a_link_is_granted_again_by_drop() {
+async fn f58_a_removal_held_before_a_link_is_granted_again_by_drop() {
     let (world, _file) = two_accounts(0.0).await;
     remove(&world, GOOGLE, &[]);
     world.count_is("it is held", HELD, 1).await;
@@ -108,7 +109,7 @@ async fn a_removal_held_before_a_link_is_granted_again_by_drop() {
 }
 
 #[tokio::test]
-async fn a_removal_held_before_an_unlink_is_held_for_both() {
+async fn f58_a_removal_held_before_an_unlink_is_held_for_both() {
     for way in ["drop", "release"] {
         let (world, _file) = linked(0.0).await;
         remove(&world, ANN, &["mentor"]);

@@ -10,8 +10,10 @@ use super::trouble::impatient;
 use crate::world::World;
 use crate::world::oracle::ROLE;
 
+/// F15: a user unknown (404), blocked, deleted between read and write: done, with a mark that the user is gone; no
+/// retry without end.
 #[tokio::test]
-async fn a_missing_user_is_done_and_remembered_as_gone() {
+async fn f15_a_missing_user_is_done_and_remembered_as_gone() {
     let world = impatient().env("AUTH0_TIMEOUT_S", 5).start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     world.seed_user("auth0|eve", &["mentor"]);
@@ -75,7 +77,7 @@ async fn a_deleted_user_who_signs_up_again_gets_what_the_facts_say() {
 }
 
 #[tokio::test]
-async fn a_blocked_user_is_like_any_other() {
+async fn f15_a_blocked_user_is_like_any_other() {
     let world = World::start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     let blocked = world

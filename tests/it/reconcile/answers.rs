@@ -19,6 +19,7 @@ pub(super) async fn earn(world: &World, user: &str) {
     world.earn(user, &user[6..]).await;
 }
 
+/// F49: 401 or 403 for one user alone, as JSON and as HTML: that user is parked, all others continue.
 #[tokio::test]
 async fn f49_what_is_denied_for_one_user_parks_that_user_alone() {
     let world = World::start().await;
@@ -101,6 +102,7 @@ async fn f49_after_a_stop_another_user_is_probed_with() {
     assert_eq!(worker.count(PAUSED).await, Some(0));
 }
 
+/// F50: a mass refusal with one code: the circuit breaker opens in place of a thousand parked users; right at once when mended.
 #[tokio::test]
 async fn f50_a_mass_refusal_stops_the_stage_until_it_is_mended() {
     let world = World::start().await;
@@ -128,6 +130,8 @@ async fn f50_a_mass_refusal_stops_the_stage_until_it_is_mended() {
     );
 }
 
+/// F45: dates that overflow in UTC, years 0 and 9999 with offsets, numbers beyond f64, 140 levels, lone surrogates, in records, profiles
+/// and events: no panic; the rest of the document is used, or the user is parked with a reason.
 #[tokio::test]
 async fn f45_half_an_emoji_in_a_profile_hides_no_user() {
     let world = World::start().await;

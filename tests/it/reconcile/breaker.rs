@@ -1,4 +1,6 @@
-//! The circuit breaker: refused credentials, scopes and tokens stop the stage, and it resumes by itself.
+//! F14: a token expired, revoked, for a wrong audience; the token endpoint returns 429 or 5xx; a scope removed (403):
+//! one request for a token at a time; on bad credentials or a missing scope the circuit breaker opens, with an error
+//! in the log and a metric; it closes by itself.
 
 use std::time::Duration;
 
@@ -77,7 +79,7 @@ async fn paused_and_mended(world: World, reason: &str, breaks: impl Fn(&World), 
 }
 
 #[tokio::test]
-async fn a_secret_that_is_refused_pauses_the_stage_until_it_is_mended() {
+async fn f14_a_refused_secret_pauses_the_stage_until_it_is_mended() {
     let set = |secret: &'static str| {
         move |world: &World| {
             world.tenant.register_client(Client::new(CLIENT, secret));
@@ -88,7 +90,7 @@ async fn a_secret_that_is_refused_pauses_the_stage_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn a_scope_that_is_missing_pauses_the_stage_until_it_is_mended() {
+async fn f14_a_missing_scope_pauses_the_stage_until_it_is_mended() {
     let breaks = |world: &World| {
         let client = Client::new(CLIENT, "secret").with_scopes(["read:users", "read:users_app_metadata"]);
         world.tenant.register_client(client);
@@ -158,7 +160,7 @@ async fn new_limits_do_not_hide_an_open_circuit_breaker() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_in_trouble_stops_the_stage() {
+async fn f14_a_token_endpoint_in_trouble_stops_the_stage() {
     for fault in [Fault::status(503), Fault::status(429)] {
         let breaks = |world: &World| {
             world.tenant.hold_fault(CallMatch::to(Token), fault.clone());
@@ -172,7 +174,7 @@ async fn a_token_endpoint_in_trouble_stops_the_stage() {
 }
 
 #[tokio::test]
-async fn a_wrong_audience_stops_the_stage_until_it_is_right() {
+async fn f14_a_wrong_audience_stops_the_stage_until_it_is_right() {
     let options = TenantOptions {
         audience: Some("https://music.eu.auth0.com/api/v2/".to_owned()),
         ..TenantOptions::default()
@@ -201,7 +203,7 @@ async fn a_wrong_audience_stops_the_stage_until_it_is_right() {
 }
 
 #[tokio::test]
-async fn a_token_is_renewed_once_for_all_callers() {
+async fn f14_a_token_is_renewed_once_for_all_callers() {
     let options = TenantOptions {
         token_lifetime: Duration::from_secs(3),
         ..TenantOptions::default()

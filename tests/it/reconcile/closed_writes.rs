@@ -83,6 +83,8 @@ pub(crate) async fn unanswered(world: &World, ago: &str) {
         .expect("Postgres responds");
 }
 
+/// F47: a write of ours that got 429, 502 or no response and was not applied; days later another client adds and removes roles: nothing
+/// is revived.
 #[tokio::test]
 async fn f47_a_write_that_got_429_revives_nothing() {
     f47_revived(Fault::status(429)).await;

@@ -1,4 +1,5 @@
-//! F46: a client that can post a record to the webhook, or publish one, cannot change a role of another client with it.
+//! F46: forged, repeated, late and reordered log records of writes of other clients, by the thousand: promise 8. A client that can post a
+//! record to the webhook, or publish one, cannot change a role of another client with it.
 
 use std::time::Duration;
 

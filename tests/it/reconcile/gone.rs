@@ -59,6 +59,8 @@ async fn is_ours_to_take(world: &World, user: &str) {
         .await;
 }
 
+/// F48: 404 from a gateway for 5 s; a wrong tenant domain; 404 for each user: no adoption, name or copy is lost; the circuit breaker
+/// opens; right at once when mended.
 #[tokio::test]
 async fn f48_gateway_404_forgets_nothing() {
     let world = sweeping().start().await;

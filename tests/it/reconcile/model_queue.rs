@@ -180,7 +180,7 @@ async fn the_models_queue_answers_as_postgres_does() {
         .expect("in force");
     let fingerprint = rules.rules.fingerprint();
     let mut claimed = 0;
-    for _ in 0..size(200, 2_000) {
+    for _ in 0..size(500, 2_000) {
         let seed: u64 = rand::random();
         let mut script = Script::begin(&world, &fingerprint, seed).await;
         for step in 0..STEPS {

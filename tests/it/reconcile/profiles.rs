@@ -1,4 +1,6 @@
-//! Profiles of real tenants: odd, large, incomplete. Only the managed role may change in one.
+//! F17: `app_metadata` missing; `roles` missing, null, a text, an object, with duplicates, with numbers, with 500
+//! entries; a profile near 10 KB: read as far as it can be, with the smallest write, or parked with a reason; roles
+//! are never wiped. Only the managed role may change in a profile.
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -108,7 +110,7 @@ fn many(number: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn odd_roles_are_kept_extended_or_parked_and_never_wiped() {
+async fn f17_odd_roles_are_kept_extended_or_parked_and_never_wiped() {
     let world = World::start().await;
     let filler = "x".repeat(9_500);
     let metadata = [
@@ -138,7 +140,7 @@ async fn odd_roles_are_kept_extended_or_parked_and_never_wiped() {
 }
 
 #[tokio::test]
-async fn a_parked_user_is_retried_once_the_profile_is_repaired() {
+async fn f17_a_parked_user_is_retried_once_the_profile_is_repaired() {
     let world = World::start().await;
     world.connect_log_stream().await;
     seed(&world, 0, json!({"app_metadata": {"roles": "mentor"}})).await;
@@ -170,7 +172,7 @@ async fn a_parked_user_is_retried_once_the_profile_is_repaired() {
 }
 
 #[tokio::test]
-async fn a_profile_too_large_for_auth0_is_parked() {
+async fn f17_a_profile_too_large_for_auth0_is_parked() {
     let options = rolekeeper_sandbox::tenant::TenantOptions {
         profile_limit: ProfileLimit {
             warned_above: 10 << 10,
@@ -256,7 +258,7 @@ fn odd_profile(rng: &mut StdRng) -> Value {
 }
 
 #[tokio::test]
-async fn a_hundred_random_profiles_lose_nothing() {
+async fn f17_a_hundred_random_profiles_lose_nothing() {
     let world = World::start().await;
     let seed_of_run = 20_261_123;
     let mut rng = StdRng::seed_from_u64(seed_of_run);

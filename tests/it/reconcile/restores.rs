@@ -14,6 +14,7 @@ async fn outcomes(world: &World) -> Vec<Value> {
     rows.into_iter().map(|row| row["outcome"].clone()).collect()
 }
 
+/// F46: forged, repeated, late and reordered log records of writes of other clients, by the thousand: promise 8.
 #[tokio::test]
 async fn f46_a_restore_is_confirmed_and_has_audit_rows_of_its_own() {
     let world = World::start().await;

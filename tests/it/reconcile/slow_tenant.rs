@@ -76,8 +76,11 @@ async fn refuse_half(tenant: &Tenant) -> Infallible {
     }
 }
 
+/// F11: 429 with a reset, without headers, with headers that lie (a reset in the past or a year ahead, for ever
+/// nothing remaining), for an hour: calls are paced; no attempt is counted; the work queue holds one entry a user.
+/// Here only some calls are refused.
 #[tokio::test]
-async fn a_tenant_that_refuses_half_of_all_calls_is_asked_slowly() {
+async fn f11_a_tenant_that_refuses_half_of_all_calls_is_asked_slowly() {
     let world = crossing(RatePlan::Unlimited, 0).await;
     let earned = async {
         all_earn(&world, 4).await;
@@ -96,7 +99,7 @@ async fn a_tenant_that_refuses_half_of_all_calls_is_asked_slowly() {
 }
 
 #[tokio::test]
-async fn a_limit_that_halves_is_learnt_from_the_headers() {
+async fn f11_a_limit_that_halves_is_learnt_from_the_headers() {
     let world = crossing(RatePlan::Global(PLAN), 150).await;
     written(&world, 20).await;
     let half = Rate::new(PLAN.burst / 2, PLAN.per_second / 2.0);

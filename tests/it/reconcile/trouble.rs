@@ -34,8 +34,10 @@ fn limited(headers: &[(&str, i64)]) -> Fault {
     }
 }
 
+/// F11: 429 with a reset, without headers, with headers that lie (a reset in the past or a year ahead, for ever
+/// nothing remaining), for an hour: calls are paced; no attempt is counted; the work queue holds one entry a user.
 #[tokio::test]
-async fn a_long_429_costs_no_attempts_and_few_calls() {
+async fn f11_a_long_429_costs_no_attempts_and_few_calls() {
     let world = World::start().await;
     world.note_attempts().await;
     for (endpoint, series, user) in [
@@ -62,7 +64,7 @@ async fn a_long_429_costs_no_attempts_and_few_calls() {
 }
 
 #[tokio::test]
-async fn rate_headers_that_lie_do_no_harm() {
+async fn f11_rate_headers_that_lie_do_no_harm() {
     let now = rolekeeper_sandbox::now().unix_timestamp();
     let lies = [
         limited(&[
@@ -101,7 +103,7 @@ async fn rate_headers_that_lie_do_no_harm() {
 }
 
 #[tokio::test]
-async fn an_endless_empty_bucket_only_slows_it_down() {
+async fn f11_an_endless_empty_bucket_only_slows_it_down() {
     let world = World::start().await;
     world.note_attempts().await;
     let empty = Fault::LyingRateHeaders {
@@ -151,8 +153,10 @@ fn passing() -> Vec<Fault> {
     faults
 }
 
+/// F12: 500, 502, 503, 504, 524, a timeout, a reset in the body, one byte a second, invalid JSON, an HTML page, a 200
+/// that was not applied: retried with jitter; the read of the next attempt detects what the last one did.
 #[tokio::test]
-async fn whatever_passes_is_tried_again_later_and_written_once() {
+async fn f12_whatever_passes_is_tried_again_later_and_written_once() {
     let world = impatient().start().await;
     let mut users = vec![];
     for endpoint in [ReadUser, PatchUser] {
@@ -193,8 +197,10 @@ async fn whatever_passes_is_tried_again_later_and_written_once() {
     assert!(world.idle_writes().is_empty(), "{:?}", world.idle_writes());
 }
 
+/// F13: a write applied, its response lost: the next attempt finds the change done: no second write, one completed
+/// row of the audit.
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
+async fn f13_a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
     let world = impatient().start().await;
     world.connect_log_stream().await;
     let lost = [
@@ -230,7 +236,7 @@ async fn a_write_whose_answer_was_lost_is_seen_and_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_confirmed_write_that_was_not_applied_is_found() {
+async fn f12_a_confirmed_write_that_was_not_applied_is_found() {
     let world = impatient().start().await;
     world.seed_user("auth0|ann", &["mentor"]);
     world

@@ -14,6 +14,9 @@ use crate::world::{LOG_TOKEN, World};
 /// Time from a healthy Postgres until every stage works again.
 const AT_WORK_WITHIN: Duration = Duration::from_secs(40);
 
+/// F41: Postgres, or the network to it, goes silent without closing: under fold, leader, announce, data API, standby: each stage is at
+/// work again within 40 s of a healthy Postgres; not ready meanwhile.
+///
 /// The fold, the active reconciler, the announcer and the standby are all cut off without a reset; new connections
 /// pass.
 #[tokio::test]
@@ -68,6 +71,8 @@ async fn f41_a_silent_postgres_is_no_matter_to_the_webhook() {
     api.world.settled_within(AT_WORK_WITHIN).await;
 }
 
+/// F42: sessions that exist turn read-only, new ones are writable: at work again within 5 s, without flapping.
+///
 /// Existing sessions only read, as those of a demoted primary do; new ones write.
 #[tokio::test]
 async fn f42_sessions_that_only_read_are_replaced() {
@@ -108,6 +113,9 @@ async fn f42_sessions_that_only_read_are_replaced() {
         .await;
 }
 
+/// F43: clients of the data API hang up at any moment of a request: no connection is left in a transaction, no acknowledged write is
+/// lost.
+///
 /// A caller that is cancelled at any moment of a transaction leaves no connection inside one, where later writes are
 /// lost.
 #[tokio::test]

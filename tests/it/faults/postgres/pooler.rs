@@ -1,4 +1,5 @@
-//! F60: PgBouncer between the worker and Postgres, as the operator's guide describes it.
+//! F60: PgBouncer in transaction mode, a NATS user with least permissions, a JetStream domain, a private CA everywhere: works as
+//! documented, or is refused at the start with a sentence.
 
 use crate::world::events::{plays, saved};
 use crate::world::pooler::Pooler;

@@ -1,5 +1,5 @@
-//! F59: after a restore of Postgres from a backup, the missing changes are reported, and roles granted since are ours
-//! again.
+//! F59: Postgres restored from a backup; ROLE_CHANGES restored or made again: reported by an error in the log and a metric; roles granted
+//! since the backup are adopted; each missing announcement is reported.
 
 use std::path::PathBuf;
 use std::process::Command;

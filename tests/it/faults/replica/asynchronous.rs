@@ -1,4 +1,5 @@
-//! F39: an asynchronous replica half a second late is promoted: cursor and counts fall back together.
+//! F39: an asynchronous replica half a second late, promoted: cursor and counts fall back together and are exact; a role that was written
+//! and forgotten is confirmed, not written twice.
 
 use std::time::Duration;
 
@@ -17,8 +18,6 @@ fn writes(world: &World, name: &str) -> usize {
     history.iter().filter(|version| version.by == ours).count()
 }
 
-/// F39: an asynchronous replica half a second late, promoted: cursor and counts fall back together and are exact; a role written and
-/// forgotten is confirmed, not written twice.
 #[tokio::test]
 async fn f39_a_late_replica_counts_right_and_writes_once() {
     let mut pair = Pair::start().await;

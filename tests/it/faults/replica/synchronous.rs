@@ -1,4 +1,4 @@
-//! F38: a synchronous replica is promoted under load.
+//! F38: a synchronous replica of Postgres promoted under load: no event lost, none counted twice, at work again within 15 s.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,7 +9,6 @@ use crate::world::events::plays;
 /// Longest time from the promotion until the worker folds and writes again.
 const AT_WORK_WITHIN: Duration = Duration::from_secs(15);
 
-/// F38: Postgres with a synchronous replica, promoted under load: 0 lost, 0 double, at work again within 15 s.
 #[tokio::test]
 async fn f38_a_promoted_replica_loses_and_doubles_nothing() {
     let mut pair = Pair::start_synchronous().await;

@@ -1,4 +1,6 @@
-//! F40: the old primary lives on, and one worker still talks to it.
+//! F40: the old primary lives on, and one worker still talks to it: with a synchronous replica it writes nothing; with an asynchronous
+//! one both may write until the first record of the other's write is seen (60 s at most with a log stream), then both stop and report it;
+//! right again after `resume`.
 
 use std::time::Duration;
 
@@ -36,7 +38,6 @@ async fn promoted_beside(pair: &Pair) {
     pair.replica.promote().await.expect("it is promoted");
 }
 
-/// F40: the old primary lives on and one worker still talks to it. With a synchronous replica it does not PATCH.
 #[tokio::test]
 async fn f40_the_old_primary_of_a_synchronous_replica_writes_nothing() {
     let pair = Pair::start_synchronous().await;
@@ -62,8 +63,6 @@ async fn f40_the_old_primary_of_a_synchronous_replica_writes_nothing() {
     assert!(new.worker.is_ready().await);
 }
 
-/// F40: with an asynchronous replica both may write until the first record of the other's write is seen, then both stop and report it;
-/// right again after `resume`.
 #[tokio::test]
 async fn f40_both_primaries_of_a_late_replica_stop_at_a_record() {
     let mut pair = Pair::start().await;

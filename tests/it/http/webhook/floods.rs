@@ -1,4 +1,7 @@
 //! Deliveries that are large, numerous, or made to use up memory.
+//!
+//! F53: a webhook body of 20,000 records; very many pieces; gzip; values one behind another; half a batch broken: all good records are
+//! stored, and memory stays bounded.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -94,8 +94,10 @@ async fn case09_a_token_is_taken_with_and_without_bearer() {
     }
 }
 
+/// F53: a webhook body of 20,000 records; very many pieces; gzip; values one behind another; half a batch broken: all good records are
+/// stored, and memory stays bounded.
 #[tokio::test]
-async fn case15_values_one_behind_another_are_stored() {
+async fn f53_values_one_behind_another_are_stored() {
     let world = World::builder().listening().await;
     let record = |n| record(n).to_string();
     let pretty = |n| serde_json::to_string_pretty(&self::record(n)).expect("JSON");

@@ -1,4 +1,6 @@
 //! Deliveries that are slow or have no end, on many connections at once.
+//!
+//! F54: half a header, half a body, a byte a minute, 900 connections, at a stop: bounded, exit 0 within the grace period.
 
 use std::io;
 use std::time::Duration;
@@ -78,7 +80,7 @@ impl Body {
 }
 
 #[tokio::test]
-async fn slow_and_endless_bodies_hold_up_nothing_else() {
+async fn f54_slow_and_endless_bodies_hold_up_nothing_else() {
     let world = World::builder().listening().await;
     let worker = world.worker();
     let address = worker.address("LISTEN").await;

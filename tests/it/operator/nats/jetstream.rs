@@ -1,4 +1,7 @@
 //! The location of JetStream, the subjects of its responses, and missing permissions there.
+//!
+//! F60: PgBouncer in transaction mode, a NATS user with least permissions, a JetStream domain, a private CA everywhere: works as
+//! documented, or is refused at the start with a sentence.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +29,7 @@ async fn has_streams(nats: &Nats) -> bool {
 }
 
 #[tokio::test]
-async fn case_13_the_hubs_streams_are_used_through_a_leaf() {
+async fn f60_the_hubs_streams_are_used_through_a_leaf() {
     let world = World::builder().workers(0).start().await;
     let port = free_port().expect("a port");
     let hub = in_domain("hub", format!("leafnodes {{ listen: \"127.0.0.1:{port}\" }}\n")).await;
@@ -71,7 +74,7 @@ async fn m16_an_inbox_prefix_is_all_that_is_subscribed_to() {
 }
 
 #[tokio::test]
-async fn m16_commands_name_the_permission_that_is_missing() {
+async fn f60_commands_name_the_permission_that_is_missing() {
     let world = World::builder().workers(0).start().await;
     for (denied, named) in [
         (
@@ -106,7 +109,7 @@ fn denying(subjects: &[&str]) -> NatsOptions {
 }
 
 #[tokio::test]
-async fn m16_a_worker_names_the_permission_and_goes_on_with_it() {
+async fn f60_a_worker_names_the_permission_and_goes_on_with_it() {
     let world = World::builder().workers(0).start().await;
     let (create, pull) = (
         "$JS.API.CONSUMER.CREATE.AUTH0_LOGS.>",

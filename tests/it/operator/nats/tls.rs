@@ -1,4 +1,7 @@
 //! TLS to NATS, with a certificate authority of its own.
+//!
+//! F60: PgBouncer in transaction mode, a NATS user with least permissions, a JetStream domain, a private CA everywhere: works as
+//! documented, or is refused at the start with a sentence.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -57,7 +60,7 @@ impl Files {
 }
 
 #[tokio::test]
-async fn m16_a_private_ca_and_a_client_certificate() {
+async fn f60_a_private_ca_and_a_client_certificate() {
     let world = World::builder().workers(0).start().await;
     let files = Files::new();
     let nats = server(files.config("verify: true")).await;
@@ -76,7 +79,7 @@ async fn m16_a_private_ca_and_a_client_certificate() {
 }
 
 #[tokio::test]
-async fn m16_a_certificate_that_is_not_trusted_is_told() {
+async fn f60_a_certificate_that_is_not_trusted_is_told() {
     let world = World::builder().workers(0).start().await;
     let (files, others) = (Files::new(), Files::new());
     let nats = server(files.config("")).await;

@@ -1,4 +1,7 @@
 //! Rules of a later release, and the writes of a worker of the release before.
+//!
+//! F51: workers with older, newer, no and broken rules files come and go, also during a rolling change of versions: always a worker
+//! active under the rules in force; never an older file over a newer one.
 
 use crate::world::rules::{rules_file, without_workers};
 

@@ -1,4 +1,5 @@
-//! Workers with older, newer, missing and broken rules files: all of them use the rules in force.
+//! F51: workers with older, newer, no and broken rules files come and go, also during a rolling change of versions: always a worker
+//! active under the rules in force; never an older file over a newer one.
 
 use crate::world::oracle::ROLE;
 use crate::world::rules::{RulesFile, rule, rules_file, without_workers};

@@ -324,6 +324,9 @@ async fn what_is_only_decided_is_not_announced() {
     assert_eq!(outcomes, [&json!("written")]);
 }
 
+/// F44: bytes that the client library cannot parse: a Latin-1 header, a subject that is not UTF-8, a Unicode space or NUL in a subject:
+/// one dead letter each; webhook, data API and the other fold notice nothing.
+///
 /// A message of another client, with headers that no library parses, stops no announcement.
 #[tokio::test]
 async fn f44_a_strange_message_at_the_end_stops_no_announcement() {

@@ -1,4 +1,5 @@
-//! F59: rolekeeper notices a stream ROLE_CHANGES that lost announced changes, and `announce` sends them again.
+//! F59: Postgres restored from a backup; ROLE_CHANGES restored or made again: reported by an error in the log and a metric; roles granted
+//! since the backup are adopted; each missing announcement is reported. The command `announce` sends lost changes again.
 
 use std::time::{Duration, Instant};
 

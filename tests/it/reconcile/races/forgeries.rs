@@ -1,4 +1,5 @@
-//! Forged records: they cost little, and they never turn a role that was given by hand into ours.
+//! F46: forged, repeated, late and reordered log records of writes of other clients, by the thousand: promise 8. They cost little, and
+//! they never turn a role that was given by hand into ours.
 
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ async fn unknown(world: &World, records: i64) {
 }
 
 #[tokio::test]
-async fn a_forged_record_takes_no_role_that_a_person_gave() {
+async fn f46_a_forged_record_takes_no_role_that_a_person_gave() {
     let world = World::start().await;
     world.connect_log_stream().await;
     world.seed_user(ANN, &["staff"]);
@@ -78,7 +79,7 @@ async fn a_forged_record_takes_no_role_that_a_person_gave() {
 
 /// The worker died before its write was applied, and a record claims that it was applied.
 #[tokio::test]
-async fn a_forged_record_under_our_own_id_reopens_no_write() {
+async fn f46_a_forged_record_under_our_own_id_reopens_no_write() {
     let world = World::start().await;
     world.seed_user(ANN, &["base"]);
     unanswered(&world, "1 hour").await;

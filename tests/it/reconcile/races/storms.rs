@@ -1,4 +1,6 @@
-//! Another client and the worker write the same users at random for seconds, and no role is lost or revived.
+//! F16: another client adds or removes roles between our read and our write: with a record that Auth0 confirms: no
+//! role of another client is lost, none is revived, and the race is counted; without a record or a scope: reported,
+//! and nothing is written. Here both clients write the same users at random for seconds.
 //!
 //! The other client keeps a list of its intended changes. Must never depend on one order of the two clients' writes.
 
@@ -68,7 +70,7 @@ async fn cross(world: &World, users: usize, mut rng: StdRng, until: Instant) {
     }
 }
 
-/// One seeded run of F16; returns how many races ended as merged, with nothing lost, and unresolved.
+/// One seeded run; returns how many races ended as merged, with nothing lost, and unresolved.
 async fn run(seed: u64, delay: std::ops::RangeInclusive<u64>) -> [f64; 3] {
     const USERS: usize = 6;
     let mut rng = StdRng::seed_from_u64(seed);
@@ -196,11 +198,11 @@ async fn runs(seeds: std::ops::Range<u64>, delay: std::ops::RangeInclusive<u64>)
 }
 
 #[tokio::test]
-async fn no_role_of_others_is_lost_or_revived_when_records_come_fast() {
+async fn f16_no_role_of_others_is_lost_or_revived_by_fast_records() {
     runs(0..5, 0..=200).await;
 }
 
 #[tokio::test]
-async fn no_role_of_others_is_lost_or_revived_when_records_come_late() {
+async fn f16_no_role_of_others_is_lost_or_revived_by_late_records() {
     runs(100..105, 100..=2_000).await;
 }

@@ -32,8 +32,11 @@ async fn race(world: &World, theirs: &[&str]) -> Other {
     other
 }
 
+/// F16: another client adds or removes roles between our read and our write: with a record that Auth0 confirms: no
+/// role of another client is lost, none is revived, and the race is counted; without a record or a scope: reported,
+/// and nothing is written.
 #[tokio::test]
-async fn a_write_between_our_read_and_our_write_is_restored() {
+async fn f16_a_write_between_our_read_and_our_write_is_restored() {
     let world = World::start().await;
     // Records arrive after all writes.
     shuffled_logs(&world, 1_000..=1_500, 1).await;
@@ -69,7 +72,7 @@ async fn a_write_between_our_read_and_our_write_is_restored() {
 }
 
 #[tokio::test]
-async fn a_race_that_no_record_explains_is_left_to_a_person() {
+async fn f16_a_race_that_no_record_explains_is_left_to_a_person() {
     let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
     shuffled_logs(&world, 1_000..=1_500, 1).await;
     race(&world, &["beta", "vip"]).await;

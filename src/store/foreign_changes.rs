@@ -27,8 +27,8 @@ pub async fn not_ours(tx: &mut Tx<'_>, user: &str, ids: &[Uuid]) -> Result<Vec<U
     Ok(rows.fetch_all(&mut *tx).await?)
 }
 
-/// Stores that another client added a managed role (`held`) or removed it, if the assignment of an earlier attempt says
-/// otherwise, and no row was stored since that attempt. The client is the one of the newest matching record.
+/// Stores that another client added a managed role (`held`) or removed it, if an earlier attempt left or saw the user otherwise,
+/// and no row was stored since that attempt. The client is the one of the newest matching record.
 pub async fn seen(
     tx: &mut Tx<'_>,
     claim: &Claim,
@@ -38,16 +38,24 @@ pub async fn seen(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, outcome, queued_ms, client_id, log_id)
-         SELECT $1, a.user_id, a.role, $4, $5, $6, $7, $8, told.client_id, told.log_id
-         FROM assignments a LEFT JOIN LATERAL (
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, told.client_id, told.log_id
+         FROM (
+             SELECT a.verified_at AS read_at FROM assignments a
+             WHERE a.user_id = $2 AND a.role = $3 AND a.has_role <> $9 AND a.verified_at IS NOT NULL
+             UNION ALL
+             -- a role that the user never held has no assignment; the stored profile is the one of the read before
+             SELECT u.fetched_at FROM users u
+             WHERE $9 AND u.user_id = $2 AND u.profile IS NOT NULL AND NOT coalesce(u.profile #> '{app_metadata,roles}' ? $3, false)
+               AND NOT EXISTS (SELECT FROM assignments a WHERE a.user_id = $2 AND a.role = $3)
+         ) AS earlier LEFT JOIN LATERAL (
              SELECT client_id, log_id FROM foreign_writes f
-             WHERE f.user_id = a.user_id AND (f.roles ? a.role) = $9 AND f.noted_at > a.verified_at AND f.write_id IS NULL
+             WHERE f.user_id = $2 AND (f.roles ? $3) = $9 AND f.noted_at > earlier.read_at AND f.write_id IS NULL
                AND f.verdict IS DISTINCT FROM 'unknown' AND f.verdict IS DISTINCT FROM 'differs'
              ORDER BY f.written_at DESC LIMIT 1
          ) AS told ON true
-         WHERE a.user_id = $2 AND a.role = $3 AND a.has_role <> $9 AND a.verified_at IS NOT NULL AND NOT EXISTS (
+         WHERE NOT EXISTS (
              SELECT FROM role_changes r
-             WHERE r.user_id = a.user_id AND r.role = a.role AND r.change = $4 AND r.decided_at > a.verified_at)",
+             WHERE r.user_id = $2 AND r.role = $3 AND r.change = $4 AND r.decided_at > earlier.read_at)",
         Uuid::now_v7(),
         claim.user.as_str(),
         rule.role,

@@ -46,7 +46,7 @@ impl Attempt {
     }
 
     /// Records which managed roles another client granted or removed: the attempt's profile differs from what an
-    /// earlier attempt left, and the difference is none of our own changes in `done`.
+    /// earlier attempt left or saw, and the difference is none of our own changes in `done`.
     async fn audit_foreign(
         &self,
         tx: &mut Tx<'_>,
@@ -57,10 +57,11 @@ impl Attempt {
         for role in &evaluation.roles {
             let (rule, name) = (role.rule, &role.rule.role);
             let has_role = seen.has(name);
+            // An unknown role that is held may be new: the profile of the read before says so.
             let differs = role
                 .known
                 .as_ref()
-                .is_some_and(|known| known.has_role != has_role);
+                .map_or(has_role, |known| known.has_role != has_role);
             let ours = done.iter().any(|open| open.role == *name);
             if !differs || ours || role.left_open {
                 continue;

@@ -90,12 +90,12 @@ fn is_plain(context: &Context, evaluation: &Evaluation<'_>, profile: &Profile) -
         && differing(&evaluation.person, profile).is_none()
 }
 
-/// Whether the profile shows the role as the last attempt left it, and nothing but its rule decides it.
+/// Whether the profile shows the role as the last attempt left it, an unknown one not held, and nothing but its rule decides it.
 fn is_as_known(role: &Role<'_>, seen: &SeenRoles) -> bool {
     let known = role.known.as_ref();
     role.pin.is_none()
         && role.removal.is_none()
         && !role.suppressed
         && !role.left_open
-        && known.is_none_or(|known| known.has_role == seen.has(&role.rule.role))
+        && known.is_some_and(|known| known.has_role) == seen.has(&role.rule.role)
 }

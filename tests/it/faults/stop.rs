@@ -109,3 +109,37 @@ async fn f28_a_stop_takes_no_longer_than_the_grace_period() {
     let status = world.worker().sigterm(Duration::from_secs(4)).await;
     assert_eq!(status.code(), Some(1));
 }
+
+/// A later release adds a table, a column and an index.
+const LATER: &str = "CREATE TABLE later (later_id bigint PRIMARY KEY);
+    ALTER TABLE playlists ADD COLUMN later bigint NOT NULL DEFAULT 7;
+    CREATE INDEX playlists_later ON playlists (later);
+    INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES (20991231000001, 'later', true, '', 0)";
+
+#[tokio::test]
+async fn f28_a_migration_under_a_running_worker_stops_no_work() {
+    let world = World::builder().env("FOLD_BATCH", 50).start().await;
+    world.played("ann", 99).await;
+    world.settled().await;
+    let many: Vec<Sent> = (0..5_000)
+        .map(|n| play(&format!("n{n}"), &format!("pl_{}", n % 500)))
+        .collect();
+    let migrating = async {
+        let folded = "SELECT last_seq FROM stream_cursors WHERE stream = 'APP_EVENTS'";
+        let going = async || world.number(folded).await > Some(500);
+        world.eventually("the fold is under way", going).await;
+        world.run_sql(LATER).await;
+    };
+    tokio::join!(world.publish(&many), migrating);
+    let older = world.spawn_worker_with(&[]);
+    let ended = older.wait(IN_TIME).await;
+    assert!(!ended.success(), "{ended}");
+    let says = "has migration 20991231000001, which this binary does not know; use a newer binary";
+    assert!(older.log().contains(says), "{}", older.log_tail(20));
+    world.publish(&plays("ann", "pl_ann", 99..100)).await;
+    world
+        .holders_are("the other one continues", &["ann"], &["ann"])
+        .await;
+    world.settled().await;
+}

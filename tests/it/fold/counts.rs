@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::world::World;
 use crate::world::events::{Sent, deleted, deleted_by, play, plays, retraction, saved};
+use crate::world::other_clock::{OtherClock, ahead};
 
 #[tokio::test]
 async fn a_role_follows_the_hundredth_play_and_a_retraction() {
@@ -202,6 +203,38 @@ async fn f22_counts_do_not_depend_on_dates() {
     assert_eq!(world.number("SELECT plays FROM playlists").await, Some(3));
     let named = "SELECT count(*) FROM dead_letters WHERE detail LIKE 'played_at: %'";
     assert_eq!(world.number(named).await, Some(4));
+}
+
+/// Workers whose clocks are an hour ahead and an hour behind fold one behind another.
+#[tokio::test]
+async fn f22_counts_do_not_depend_on_the_clocks_of_workers() {
+    let world = World::builder()
+        .workers(0)
+        .env("DEDUP_WINDOW", "1h")
+        .start()
+        .await;
+    world.seed_user("auth0|ann", &[]);
+    world.publish(&[saved("s1", "pl_1", "auth0|ann")]).await;
+    let clock = OtherClock::new();
+    for (n, seconds) in (0u32..).zip([3_600, -3_600, 3_600]) {
+        let set = clock.ahead(seconds);
+        let set = set.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let worker = world.start_worker_with(&set).await;
+        // Some of them again, under ids that the worker before has folded.
+        let first = n * 40 - 10 * n.min(1);
+        world.publish(&plays("a", "pl_1", first..n * 40 + 40)).await;
+        world.settled().await;
+        let wrong = ahead(&worker) - time::Duration::seconds(seconds);
+        assert!(
+            wrong.abs() < time::Duration::minutes(5),
+            "{wrong} beside {seconds} s"
+        );
+        worker.kill9().await;
+    }
+    world.start_worker().await;
+    world.settled().await;
+    assert_eq!(world.number("SELECT plays FROM playlists").await, Some(120));
+    assert_eq!(world.roles("auth0|ann"), ["playlist_editor"]);
 }
 
 /// The worker remembers numbers of playlists; the database, restored from an older copy, may have given them to other

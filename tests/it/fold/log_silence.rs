@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::log_gaps::{begun, filling, sign_up, users_known};
+use crate::world::{ANN, World};
 
 #[tokio::test]
 async fn f27_a_silent_stream_is_reported_once_by_one_worker() {
@@ -56,4 +59,26 @@ async fn f27_a_silent_stream_is_reported_once_by_one_worker() {
             said("has delivered nothing for 2 s") == 2
         })
         .await;
+}
+
+/// Without the gap filler no record reports that another client removed the role.
+#[tokio::test]
+async fn f27_the_sweep_repairs_after_an_hour_without_records() {
+    let builder = World::builder().env("VERIFY_AFTER_H", 1);
+    let world = builder.env("SWEEP_INTERVAL_S", 1).start().await;
+    world.connect_log_stream().await;
+    world.played("ann", 100).await;
+    world.holders_are("she earns it", &["ann"], &["ann"]).await;
+    world.settled().await;
+    world.tenant.silence(true);
+    let without = json!({"app_metadata": {"roles": ["mentor"]}});
+    let edited = world.tenant.edit_by_other_client("crm", ANN, without);
+    edited.expect("an edit");
+    assert_eq!(world.tenant.silenced_log_ids().len(), 1);
+    world
+        .run_sql("UPDATE assignments SET verified_at = verified_at - interval '1 hour'")
+        .await;
+    world.holders_are("it is restored", &["ann"], &["ann"]).await;
+    world.settled().await;
+    assert_eq!(world.tenant.delivered_log_ids().len(), 1, "the grant's alone");
 }

@@ -6,12 +6,15 @@ use serde_json::json;
 use crate::world::World;
 use crate::world::events::{Sent, play, plays, poison, saved};
 
+/// Bytes of the largest body that nats-server takes beside headers: 1 MiB in all.
+const LARGEST: usize = (1 << 20) - 200;
+
 /// (Field that the dead letter must name, message).
 fn poisons() -> Vec<(&'static str, Sent)> {
     let good = || play("x", "pl_p");
     let raw = |bytes: &[u8], reason| poison("x", "pl_p", bytes, reason);
     let text = |json: &str, reason| poison("x", "pl_p", json, reason);
-    let deep = "[".repeat(5_000) + &"]".repeat(5_000);
+    let deep = "[".repeat(10_000) + &"]".repeat(10_000);
     let twice = String::from_utf8(good().payload)
         .unwrap()
         .replace('}', ",\"song_id\":\"s_8\"}");
@@ -27,7 +30,7 @@ fn poisons() -> Vec<(&'static str, Sent)> {
         ("payload", text("[1,2]", "wrong_type")),
         ("payload", text("null", "wrong_type")),
         ("payload", text(&"[".repeat(10_000), "not_json")),
-        ("payload", text(&" ".repeat(1_000_000), "oversized")),
+        ("payload", text(&" ".repeat(LARGEST), "oversized")),
         ("event_id", text(&cut, "bad_value")),
         (
             "listener_id",

@@ -2,8 +2,12 @@
 //!
 //! F20: a retraction before its play, twice, of an unknown event, below zero: as documented, and no negative count is shown.
 
+use serde_json::{Value, json};
+
+use crate::world::console::{Browser, READ_TOKEN, with_console};
+use crate::world::data_api::DataApi;
 use crate::world::events::{deleted, plays, retraction, saved};
-use crate::world::{World, text};
+use crate::world::{ANN, World, text};
 
 const LEFT: &str = "SELECT count(*) FROM retractions";
 const PLAYS: &str = "SELECT plays FROM playlists WHERE playlist_id = 'pl_1'";
@@ -72,6 +76,34 @@ async fn f20_a_count_below_0_is_told_of_and_can_be_forgiven() {
             world.number(PLAYS).await == Some(100)
         })
         .await;
+}
+
+#[tokio::test]
+async fn f20_a_count_below_0_is_shown_as_0() {
+    let api = DataApi::start_in(with_console(), &[]).await;
+    let world = &api.world;
+    world.seed_user(ANN, &[]);
+    world.publish(&[saved("s1", "pl_1", ANN)]).await;
+    world.publish(&plays("p", "pl_1", 0..1)).await;
+    let unknown = (0..4).map(|n| retraction(&format!("r{n}"), &format!("unknown-{n}"), "pl_1"));
+    world.publish(&unknown.collect::<Vec<_>>()).await;
+    world.settled().await;
+    assert_eq!(world.number(PLAYS).await, Some(-3));
+    let listed = api.get(ANN, "/playlists").await.json();
+    assert_eq!(listed[0]["plays"], 0, "{listed}");
+    assert_eq!(api.get(ANN, "/playlists/getPlays").await.text, "0");
+    let explained = world.told(&["explain", ANN, "--json"]).await;
+    let explained: Value = serde_json::from_str(&explained).expect("JSON");
+    let list = &explained["playlists"]["most_played"][0];
+    assert_eq!(
+        (&explained["roles"][0]["plays"], &list["plays"]),
+        (&json!(0), &json!(0))
+    );
+    let browser = Browser::signed_in(&world.workers()[0], "ann", READ_TOKEN).await;
+    let page = browser
+        .page("/console/counts?user=auth0%7Cann&playlist=pl_1")
+        .await;
+    assert!(page.contains("The count over time, 0 at its end"), "{page}");
 }
 
 /// With remembered ids, a retraction of a play that was counted in an earlier life, or not at all since the playlist

@@ -68,14 +68,18 @@ fn each_fault_has_tests_by_its_number_that_quote_it() {
 
 #[test]
 fn a_fault_without_its_quote_is_noticed() {
-    let fault = row("| F7 | it is deleted | it is `made` again | `fold::a::*`, `fold::b::f07_c` |").expect("a row");
+    let fault =
+        row("| F7 | it is deleted | it is `made` again | `fold::a::*`, `fold::b::f07_c` |").expect("a row");
     let tests = ["fold::a::f07_x".to_owned(), "fold::b::f07_c".to_owned()];
     let tests: Vec<&String> = tests.iter().collect();
     let quoted = "//! F7: it is deleted:\n//! it is `made` again. More.";
     assert_eq!(fault.faults(&tests, quoted), Vec::<String>::new());
     assert_eq!(fault.faults(&tests, "//! F7: it is deleted.").len(), 1);
     let other = "fold::b::f07_d".to_owned();
-    assert_eq!(fault.faults(&[&other], quoted), ["F7 does not list fold::b::f07_d"]);
+    assert_eq!(
+        fault.faults(&[&other], quoted),
+        ["F7 does not list fold::b::f07_d"]
+    );
     assert!(row("| fault | what happens | what must hold | tests |").is_none());
 }
 
@@ -86,7 +90,13 @@ fn row(line: &str) -> Option<Fault> {
     Some(Fault {
         number,
         quote: format!("F{number}: {}: {}", cells.get(2)?, cells.get(3)?),
-        listed: cells.get(4)?.split('`').skip(1).step_by(2).map(str::to_owned).collect(),
+        listed: cells
+            .get(4)?
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect(),
     })
 }
 

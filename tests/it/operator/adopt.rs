@@ -12,12 +12,13 @@ const WRITES: &str = "rolekeeper_writes_enabled";
 const UNADOPTED: &str = r#"rolekeeper_role_holders{adoption="unadopted"}"#;
 const ADOPTED: &str = r#"rolekeeper_role_holders{adoption="adopted"}"#;
 
-/// Editors that the old script created, without any known plays.
+/// Editors that the old script created, without any known plays, before the first start of a worker.
 async fn old_editors(world: &World, number: usize) -> Vec<String> {
     let users: Vec<String> = (0..number).map(|n| format!("auth0|old{n}")).collect();
     for user in &users {
         world.seed_user(user, &["mentor", ROLE]);
     }
+    world.start_worker().await;
     world.connect_log_stream().await;
     for user in &users {
         world.tenant.login(user).expect("a login");
@@ -30,7 +31,8 @@ async fn old_editors(world: &World, number: usize) -> Vec<String> {
 /// are counted as not adopted.
 #[tokio::test]
 async fn f33_old_editors_are_counted_and_left_alone() {
-    let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
+    let builder = World::builder().workers(0);
+    let world = builder.env("SWEEP_INTERVAL_S", 1).start().await;
     let users = old_editors(&world, 20).await;
     let worker = world.worker();
     assert_eq!(
@@ -69,7 +71,7 @@ async fn f33_old_editors_are_counted_and_left_alone() {
 
 #[tokio::test]
 async fn adopt_takes_over_whom_it_names_and_then_the_rules_apply() {
-    let world = World::start().await;
+    let world = World::builder().workers(0).start().await;
     let users = old_editors(&world, 12).await;
     let holders = || {
         let holds = |user: &&String| world.roles(user).contains(&ROLE.to_owned());

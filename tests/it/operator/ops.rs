@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::world::events::{plays, poison, retraction, saved};
-use crate::world::{LOG_TOKEN, Worker, World};
+use crate::world::{LOG_TOKEN, Worker, World, size};
 
 const NEWEST_MESSAGE: &str = "rolekeeper_stream_last_message_timestamp_seconds";
 
@@ -119,6 +119,42 @@ async fn f31_metrics_are_complete_from_the_start() {
         assert_eq!(worker.count(series).await, Some(value), "{series}");
     }
     assert!(!then.contains("auth0|") && !then.contains("pl_"));
+}
+
+/// Users with a playlist each; of ten, five are holders, one is parked, and one has a decided change.
+fn many(users: u32) -> String {
+    format!(
+        "INSERT INTO users (user_id) SELECT 'auth0|m' || n FROM generate_series(1, {users}) AS n;
+         INSERT INTO playlists (playlist_id, owner_id, plays)
+             SELECT 'm' || n, 'auth0|m' || n, CASE WHEN n % 2 = 0 THEN 100 ELSE 1 END FROM generate_series(1, {users}) AS n;
+         INSERT INTO assignments (user_id, role, wanted, has_role, adopted, verified_at)
+             SELECT 'auth0|m' || n, 'playlist_editor', true, true, true, now() FROM generate_series(2, {users}, 2) AS n;
+         INSERT INTO work_queue (user_id, priority, parked_at, attempts)
+             SELECT 'auth0|m' || n, 0, now(), 5 FROM generate_series(10, {users}, 10) AS n;
+         INSERT INTO role_changes (change_id, user_id, role, change, plays, rule, queued_ms, completed_at, outcome)
+             SELECT gen_random_uuid(), 'auth0|m' || n, 'playlist_editor', 'granted', 100, '{{}}', 0, now(), 'written'
+             FROM generate_series(10, {users}, 10) AS n"
+    )
+}
+
+/// A million users with `LONG_TESTS`.
+#[tokio::test]
+async fn f31_no_series_comes_with_users() {
+    let world = World::start().await;
+    world.settled().await;
+    let (worker, users) = (world.worker(), size(20_000, 1_000_000));
+    let before = series(&metrics(&worker).await);
+    let filled = sqlx::raw_sql(sqlx::AssertSqlSafe(many(users))).execute(&world.db);
+    filled.await.expect("Postgres responds");
+    let holders = r#"rolekeeper_role_holders{adoption="adopted"}"#;
+    world
+        .eventually("they are counted", async || {
+            worker.count(holders).await == Some(i64::from(users / 2))
+        })
+        .await;
+    let after = metrics(&worker).await;
+    assert_eq!(series(&after), before);
+    assert!(!after.contains("auth0|"));
 }
 
 #[tokio::test]

@@ -47,6 +47,37 @@ async fn f18_what_another_client_gives_and_takes_has_rows() {
         .await;
 }
 
+/// She never held it before: only the profile that was read earlier tells that it is new.
+#[tokio::test]
+async fn f18_a_role_given_by_hand_stays_until_it_is_adopted() {
+    let world = World::builder().env("SWEEP_INTERVAL_S", 1).start().await;
+    world.connect_log_stream().await;
+    world.played("ann", 99).await;
+    world.tenant.login(ANN).expect("a login");
+    let read = "SELECT count(*) FROM users WHERE profile IS NOT NULL";
+    world.count_is("she is read", read, 1).await;
+    world.settled().await;
+    edit(&world, &["mentor", ROLE]);
+    let unadopted = "SELECT count(*) FROM assignments WHERE has_role AND NOT adopted";
+    world.count_is("the role is seen", unadopted, 1).await;
+    world.retracted("ann", 0..1).await;
+    world.walked().await;
+    world.quiet().await;
+    assert_eq!(
+        (world.roles(ANN), world.patches()),
+        (vec!["mentor".to_owned(), ROLE.to_owned()], 0)
+    );
+    let given = json!(["given", "left", "crm"]);
+    assert_eq!(changes(&world).await, [given.clone()]);
+    world.told(&["adopt", "--user", ANN]).await;
+    world.rests_with(ANN, &["mentor"]).await;
+    assert_eq!(
+        changes(&world).await,
+        [given, json!(["revoked", "written", null])]
+    );
+    world.settled().await;
+}
+
 #[tokio::test]
 async fn a_role_given_by_hand_while_ours_was_refused_is_not_ours() {
     let world = World::start().await;

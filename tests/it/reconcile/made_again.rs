@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::gone::holder;
 use crate::world::World;
-use crate::world::events::retraction;
+use crate::world::events::{plays, retraction};
 use crate::world::oracle::ROLE;
 use crate::world::persons::told as told_of;
 use crate::world::rules::{RulesFile, rule};
@@ -37,6 +37,24 @@ async fn f29_an_account_made_again_between_two_reads_is_another() {
         let taken = "SELECT count(*) FROM role_changes WHERE change = 'taken'";
         assert_eq!(world.number(taken).await, Some(0), "no other client took it");
     }
+}
+
+#[tokio::test]
+async fn f29_a_deleted_user_who_signs_up_again_has_what_is_earned() {
+    let world = World::start().await;
+    world.connect_log_stream().await;
+    holder(&world, "auth0|ann").await;
+    let gone = "SELECT count(*) FROM gone_users";
+    assert!(world.tenant.delete_user("auth0|ann"));
+    world.count_is("she is gone", gone, 1).await;
+    // A play of a user who is gone still counts.
+    world.publish(&plays("late", "ann", 0..1)).await;
+    world.quiet().await;
+    let sign_up = world.tenant.create_user("auth0|ann", json!({}));
+    sign_up.expect("a sign-up");
+    world.rests_with("auth0|ann", &[ROLE]).await;
+    assert_eq!(world.number(gone).await, Some(0));
+    world.settled().await;
 }
 
 /// Neither alone nor among others who lose the role is the new account taken for the earlier one.

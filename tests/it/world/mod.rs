@@ -21,6 +21,7 @@ pub(crate) mod nats_jwt;
 pub(crate) mod nats_options;
 pub(crate) mod not_found;
 pub(crate) mod oracle;
+pub(crate) mod other_clock;
 pub(crate) mod persons;
 pub(crate) mod pooler;
 pub(crate) mod prometheus;

@@ -296,7 +296,7 @@ async fn f26_a_late_doubled_and_mixed_stream_counts_once() {
     {
         let stream = LogStream {
             format,
-            delay: Duration::ZERO..=Duration::from_secs(2),
+            delay: Duration::ZERO..=Duration::from_secs(5),
             batch: 7,
             twice: 0.5,
             shuffle: true,

@@ -46,13 +46,13 @@ async fn f23_a_higher_threshold_lists_losses_and_kept_roles() {
     world.played("ann", 100).await;
     world.played("bob", 300).await;
     world.settled().await;
-    let file = rules_file(1, 200);
+    let file = rules_file(1, 150);
     let (code, lines) = planned(&world, &["rules", "plan", &file.path().display().to_string()]).await;
     assert_eq!(
         (code, changes(&lines[1..])),
         (Some(2), vec![change("ann", "revoked")])
     );
-    let kept = RulesFile::new(&rule(ROLE, 200, 200, "grace = \"1h\""));
+    let kept = RulesFile::new(&rule(ROLE, 150, 150, "grace = \"1h\""));
     let (code, lines) = planned(&world, &["rules", "plan", &kept.path().display().to_string()]).await;
     assert_eq!(
         (code, &lines[0]["left"]),

@@ -178,6 +178,8 @@ async fn a_shorter_grace_counts_for_those_who_wait_already() {
     world.settled().await;
 }
 
+/// The rows about changes by other clients.
+const FOREIGN: &str = "SELECT change, outcome FROM role_changes WHERE change IN ('given', 'taken')";
 const LEFT: &str = "rolekeeper_roles_externally_removed_total{outcome=\"left\"}";
 const RESTORED: &str = "rolekeeper_roles_externally_removed_total{outcome=\"restored\"}";
 
@@ -229,6 +231,10 @@ async fn f18_a_removed_role_is_left_until_it_is_earned_again() {
         calls.iter().filter(|call| **call == Endpoint::PatchUser).count()
     };
     assert_eq!(patches(&world), 1, "the grant and nothing else");
+    assert_eq!(
+        world.rows(FOREIGN).await,
+        [json!({"change": "taken", "outcome": "left"})]
+    );
     assert_eq!(worker.count(LEFT).await, Some(0), "reported once");
 
     world.retracted("ann", 0..2).await;
@@ -242,10 +248,15 @@ async fn f18_a_removed_role_is_left_until_it_is_earned_again() {
 
 #[tokio::test]
 async fn f18_a_role_that_a_person_took_away_is_restored() {
-    let (world, _file) = taken_away("manual = \"restore\"").await;
+    // The default.
+    let (world, _file) = taken_away("").await;
     world.holders_are("it is back", &["ann"], &["ann"]).await;
     world.settled().await;
     assert_eq!(world.worker().count(RESTORED).await, Some(1));
+    assert_eq!(
+        world.rows(FOREIGN).await,
+        [json!({"change": "taken", "outcome": "reverted"})]
+    );
     let history = world.tenant.history(&user("ann"));
     let by: Vec<_> = history.iter().map(|version| version.by.clone()).collect();
     let ours = Actor::Client(CLIENT.to_owned());

@@ -14,7 +14,7 @@ fn poisons() -> Vec<(&'static str, Sent)> {
     let good = || play("x", "pl_p");
     let raw = |bytes: &[u8], reason| poison("x", "pl_p", bytes, reason);
     let text = |json: &str, reason| poison("x", "pl_p", json, reason);
-    let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+    let deep = |levels| "[".repeat(levels) + &"]".repeat(levels);
     let twice = String::from_utf8(good().payload)
         .unwrap()
         .replace('}', ",\"song_id\":\"s_8\"}");
@@ -31,11 +31,12 @@ fn poisons() -> Vec<(&'static str, Sent)> {
         ("payload", text("null", "wrong_type")),
         ("payload", text(&"[".repeat(10_000), "not_json")),
         ("payload", text(&" ".repeat(LARGEST), "oversized")),
+        ("payload", text(&deep(10_000), "oversized")),
         ("event_id", text(&cut, "bad_value")),
         (
             "listener_id",
             text(
-                &format!("{{\"type\":\"play\",\"extra\":{deep}}}"),
+                &format!("{{\"type\":\"play\",\"extra\":{}}}", deep(5_000)),
                 "missing_field",
             ),
         ),

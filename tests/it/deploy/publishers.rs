@@ -92,7 +92,11 @@ fn python(_folder: &TempDir) -> Command {
 fn go(folder: &TempDir) -> Command {
     let program = folder.path().join("publish");
     let mut build = std::process::Command::new("go");
-    build.arg("build").arg("-o").arg(&program).arg(example("publish.go"));
+    build
+        .arg("build")
+        .arg("-o")
+        .arg(&program)
+        .arg(example("publish.go"));
     build.envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode")]);
     build.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go"));
     let built = build.status().expect("scripts/install.sh test installs it");

@@ -68,7 +68,7 @@ async fn f18_a_role_given_by_hand_stays_until_it_is_adopted() {
         (vec!["mentor".to_owned(), ROLE.to_owned()], 0)
     );
     let given = json!(["given", "left", "crm"]);
-    assert_eq!(changes(&world).await, [given.clone()]);
+    assert_eq!(changes(&world).await, vec![given.clone()]);
     world.told(&["adopt", "--user", ANN]).await;
     world.rests_with(ANN, &["mentor"]).await;
     assert_eq!(

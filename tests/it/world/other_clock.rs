@@ -7,8 +7,6 @@ use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::Worker;
 
@@ -64,5 +62,5 @@ pub(crate) fn ahead(worker: &Worker) -> time::Duration {
     let log = worker.log();
     let line: Value = serde_json::from_str(log.lines().last().expect("a line")).expect("JSON");
     let at = line["timestamp"].as_str().expect("a time");
-    OffsetDateTime::parse(at, &Rfc3339).expect("a date") - rolekeeper::clock::now()
+    rolekeeper_domain::date::of_text(at).expect("a date") - rolekeeper::clock::now()
 }

@@ -32,6 +32,7 @@ mod least_rights;
 mod limits;
 mod manual;
 mod many_ids;
+mod many_users;
 mod migrate;
 mod nats;
 mod old_database;

@@ -128,11 +128,11 @@ impl Folded {
 }
 
 /// Whether messages are missing where `expected` must come next: `first` is the sequence of the first message that the
-/// stream holds from there on, none if it holds no more.
+/// stream holds from there on, none if it holds no more. [`Folded::judge`] finds those that the stream's front lacks.
 #[must_use]
 pub fn missing(expected: u64, first: Option<u64>, extent: &Extent) -> Option<StreamLoss> {
     let got = first.unwrap_or(extent.last_seq + 1);
-    (got != expected).then(|| Gap { expected, got }.lost(extent))
+    (got != expected).then(|| Gap { expected, got }.lost())
 }
 
 /// Follows the deliveries of one reader.
@@ -175,31 +175,17 @@ impl SequenceCheck {
 }
 
 impl Gap {
-    /// Names the loss: retention at the front, or a hole in the middle.
-    fn lost(self, extent: &Extent) -> StreamLoss {
+    fn lost(self) -> StreamLoss {
         let Self { expected, got } = self;
         let gone = got.saturating_sub(expected);
-        let (kind, detail) = if extent.first_seq > expected {
-            (
-                LossKind::Overtaken,
-                format!(
-                    "the stream begins at {}: {gone} {} from {expected} on {}",
-                    extent.first_seq,
-                    noun(gone, "message", "messages"),
-                    unfolded(gone)
-                ),
-            )
-        } else {
-            (
-                LossKind::Hole,
-                format!(
-                    "{gone} {} from {expected} on {} missing in the middle of the stream",
-                    noun(gone, "message", "messages"),
-                    noun(gone, "is", "are")
-                ),
-            )
-        };
-        StreamLoss { kind, detail }
+        StreamLoss {
+            kind: LossKind::Hole,
+            detail: format!(
+                "{gone} {} from {expected} on {} missing in the middle of the stream",
+                noun(gone, "message", "messages"),
+                noun(gone, "is", "are")
+            ),
+        }
     }
 }
 
@@ -302,14 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_message_is_a_hole_or_was_overtaken() {
+    fn a_message_that_is_missing_behind_the_cursor_is_a_hole() {
         assert_eq!(folded(5).next(&extent(1, 5)), None, "nothing waits");
         assert_eq!(folded(5).next(&extent(1, 9)), Some(6));
         for (first_seq, first, expected) in [
             (1, Some(6), None),
             (1, Some(8), Some(LossKind::Hole)),
             (1, None, Some(LossKind::Hole)),
-            (8, Some(8), Some(LossKind::Overtaken)),
         ] {
             let lost = missing(6, first, &extent(first_seq, 9));
             assert_eq!(kind(lost), expected, "first {first_seq}, got {first:?}");

@@ -149,7 +149,7 @@ impl Script {
         };
         done.expect("Postgres responds");
         tx.commit().await.expect("committed");
-        self.model.finish(lease, *generation, holds.then_some(by));
+        self.model.finish(lease, *generation, holds.then_some(by), None);
         (json!(null), json!(null))
     }
 

@@ -14,13 +14,15 @@ use crate::rule::OnExternalRemoval;
 impl<'r> Evaluation<'r> {
     /// Removals that are settled without a record: the profile has the role, or the count no longer gives it, or the rule no longer
     /// respects removals, or a pin decides. A condition that does not hold settles none. A removal that a brake held was not decided:
-    /// where its role would be restored now, the role is no longer suppressed.
+    /// where its role would be restored now, the role is no longer suppressed; and where a write that did not know of the removal gave the
+    /// role again, it is still held.
     pub fn settle_removals(&mut self, seen: &SeenRoles) -> Vec<String> {
         let settled = |role: &&Role<'_>| match &role.removal {
             None => false,
             Some(removal) => {
                 let moot = removal.state == RemovalState::Waiting && (!role.earned || role.reverted);
-                moot || !role.respects() || seen.has(&role.rule.role)
+                let held = removal.state == RemovalState::Held && role.reverted;
+                moot || !role.respects() || (seen.has(&role.rule.role) && !held)
             }
         };
         let settled = self.roles.iter().filter(settled);

@@ -35,9 +35,9 @@ pub(super) fn late(owned: &[&str], ours: &[OurWrite], versions: &[Version<'_>]) 
 
 /// Index of the version since which the role is as in the last one; `None` if it was never different.
 fn last_changed(versions: &[Version<'_>], role: &str) -> Option<usize> {
-    let now = versions.last()?.holds(role);
-    let otherwise = versions.iter().rposition(|version| version.holds(role) != now)?;
-    Some(otherwise + 1)
+    let mut changes = versions.windows(2);
+    let before = changes.rposition(|two| two[0].holds(role) != two[1].holds(role))?;
+    Some(before + 1)
 }
 
 impl Version<'_> {

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::tables::Pinned;
+
 /// The outcome of a PATCH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Patch {
@@ -36,6 +38,15 @@ pub enum Step {
     Record,
 }
 
+/// The end of the brake on removals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unbrake {
+    /// The held removals become pins.
+    Release,
+    /// The roles are granted again.
+    Drop,
+}
+
 /// A step of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -61,6 +72,30 @@ pub enum Action {
     Loss,
     /// The brake on revokes engages, or is released.
     Brake,
+    /// The brake on grants engages, or is released.
+    BrakeGrants,
+    /// The brake on removals engages; the operator releases what it holds, or drops it.
+    BrakeRemovals(Unbrake),
+    /// The count of all playlists crosses its threshold.
+    CrossTotal,
+    /// Another client reads the profile.
+    StaleRead,
+    /// It writes what it read, with a change of its own role.
+    StaleWrite,
+    /// Another client blocks the user, or unblocks.
+    Block,
+    /// Another client makes the roles another value than a list, or a list again.
+    Odd,
+    /// The operator pins the role.
+    Pin(Pinned),
+    /// The operator removes the pin.
+    Unpin,
+    /// An import begins to count plays of the user, or is released.
+    Import,
+    /// The next rules come into force.
+    PutRules,
+    /// An hour passes.
+    Hour,
     /// A leader's step.
     Leader(usize, Step),
 }
@@ -79,6 +114,35 @@ impl fmt::Display for Action {
             Self::Pause => f.write_str("The operator pauses or resumes rolekeeper."),
             Self::Loss => f.write_str("A stream's loss is recorded, or accepted."),
             Self::Brake => f.write_str("The brake on revokes engages, or is released."),
+            Self::BrakeGrants => f.write_str("The brake on grants engages, or is released."),
+            Self::BrakeRemovals(Unbrake::Release) => {
+                f.write_str("The brake on removals engages, or the operator releases what it holds.")
+            }
+            Self::BrakeRemovals(Unbrake::Drop) => {
+                f.write_str("The operator drops what the brake on removals holds.")
+            }
+            Self::CrossTotal => {
+                f.write_str("The count of all playlists crosses its threshold; the fold enqueues the user.")
+            }
+            Self::StaleRead => f.write_str("Another client reads the profile."),
+            Self::StaleWrite => {
+                f.write_str("That client writes what it read, with a change of its own role.")
+            }
+            Self::Block => f.write_str("Another client blocks or unblocks the user."),
+            Self::Odd => f.write_str("Another client makes the roles a text, or a list again."),
+            Self::Pin(pin) => {
+                let state = if pin.on { "on" } else { "off" };
+                let until = pin
+                    .until
+                    .map_or_else(String::new, |hour| format!(" until hour {hour}"));
+                write!(f, "The operator pins the role {state}{until}.")
+            }
+            Self::Unpin => f.write_str("The operator removes the pin."),
+            Self::Import => f.write_str("An import begins to count plays of the user, or is released."),
+            Self::PutRules => {
+                f.write_str("The operator puts the next rules in force; the walk enqueues the user.")
+            }
+            Self::Hour => f.write_str("An hour passes."),
             Self::Leader(which, step) => {
                 let name = if *which == 0 { "A" } else { "B" };
                 write!(f, "Leader {name} {}.", words(*step))

@@ -12,19 +12,36 @@ use rolekeeper_domain::history::{History, Judged, Next};
 use rolekeeper_domain::merge::Pair;
 use rolekeeper_domain::patch;
 use rolekeeper_domain::plan::{Plan, RoleChange, SeenRoles, plan};
+use rolekeeper_domain::rule::OnExternalRemoval;
 use time::OffsetDateTime;
 
-use super::model::Attempts;
+use super::model::{Attempts, again_at};
 use super::state::{Attempt, Claim, Decided, Seen, State};
-use super::tables::{Change, Tables, Write};
-use super::tenant::{EDITOR, NAMES, OTHER, Writer, list, set};
-use super::{queue, record};
+use super::tables::{Change, Write};
+use super::tenant::{MANAGED, NAMES, Shape, Writer, set};
+use super::{queue, record, removal};
 
 /// The result of looking for races.
 #[derive(Default)]
 struct Races {
     restored: Option<Vec<String>>,
     since: Option<OffsetDateTime>,
+}
+
+/// The plan that the profile and the facts call for.
+struct Planned {
+    plan: Plan,
+    races: Races,
+    held: Held,
+    suppressed: u8,
+}
+
+/// The reason why there is no plan.
+enum Unplanned {
+    /// The operator has to act on the profile.
+    Parked,
+    /// A change was not expected.
+    Unasked(RoleChange),
 }
 
 /// Decides from the facts as they are now. Returns the attempt with its write, if there is one.
@@ -42,43 +59,106 @@ pub(super) fn decide(model: &Attempts, state: &mut State, (claim, seen): (Claim,
         state.tables.again(claim.lease);
         return Attempt::Idle;
     }
-    let mut evaluation = model.evaluation(&state.tables);
-    let races = races(state, claim, seen, &mut evaluation);
-    let shown = SeenRoles::List(list(seen.profile.roles));
+    let before = state.tables.shown.replace(seen.profile.blocked);
+    let mut evaluation = model.evaluation(&mut state.tables, claim.rules);
+    state.tables.shown = before;
+    evaluation.forbid(&model.forbidden);
+    let planned = match planned(model, state, (claim, seen), &mut evaluation) {
+        Ok(planned) => planned,
+        Err(Unplanned::Parked) => {
+            state.tables.park(claim.lease);
+            return Attempt::Idle;
+        }
+        Err(Unplanned::Unasked(change)) => {
+            // Its brake is asked, and the profile is read again.
+            let mut claim = claim;
+            let free = !state.tables.braked[change as usize];
+            claim.asked[change as usize] = Some(free);
+            claim.free[change as usize] |= free;
+            return Attempt::Claimed(claim);
+        }
+    };
+    let changes = keep_audit(state, &evaluation, &seen.profile.shows(), &planned.plan);
+    let ends = (row.generation, again_at(&evaluation));
+    let (restores, held) = (planned.races.restored.is_some(), planned.held.by());
+    let patch = patch::Patch::new(planned.plan, restores, None);
+    let Some(roles) = patch.roles().map(set) else {
+        record::save(model, state, &evaluation, seen.profile);
+        record::finish(&mut state.tables, claim.lease, ends, held);
+        return Attempt::Idle;
+    };
+    let changed = patch.plan().changes();
+    record::watch_changes(model, state, &evaluation, (&claim, changed));
+    state.flaws.odd |= seen.profile.shape == Shape::Odd;
+    let named: Vec<String> = changed.iter().map(|(role, _)| role.clone()).collect();
+    let write = note(state, (claim, seen), (roles, set(&named)), planned.races.since);
+    Attempt::Decided(
+        claim,
+        Decided {
+            write,
+            seen,
+            roles,
+            changes,
+            restores,
+            generation: row.generation,
+            held,
+            doubtful: set(&evaluation.left_open()),
+            suppressed: planned.suppressed,
+            // Of one write alone, a record that has not come cannot be missed.
+            blind: model.left.foreign > 1 && state.tenant.is_ahead(),
+            overwrote: false,
+        },
+    )
+}
+
+/// Compares the profile with what the user should hold, and leaves out what is held.
+fn planned(
+    model: &Attempts,
+    state: &mut State,
+    (claim, seen): (Claim, Seen),
+    evaluation: &mut Evaluation<'_>,
+) -> Result<Planned, Unplanned> {
+    let races = races(model, state, (claim, seen), evaluation);
+    let shown = seen.profile.shows();
     let base = races
         .restored
         .clone()
         .map_or_else(|| shown.clone(), SeenRoles::List);
-    let _ = evaluation.externally_removed(&shown);
-    let Ok(full) = plan(&base, &evaluation.wants()) else {
-        return Attempt::Idle;
-    };
-    let held = Held::of(&evaluation, &full, |change| {
-        let passes = change == RoleChange::Granted || claim.passes;
+    removal::removals(state, evaluation, &shown);
+    let mut suppressed = 0;
+    for (role, manual) in evaluation.externally_removed(&shown) {
+        if manual == OnExternalRemoval::Alert {
+            state.past.reported = true;
+            suppressed |= set(&[role.to_owned()]);
+        }
+    }
+    let full = plan(&base, &evaluation.wants()).map_err(|_| Unplanned::Parked)?;
+    let held = Held::of(evaluation, &full, |change| {
+        let passes = match claim.asked[change as usize] {
+            Some(passes) => passes,
+            None if evaluation.engaged.contains(&change) => false,
+            None if model.room => true,
+            None => return None,
+        };
         Some(if passes { Verdict::Pass } else { Verdict::Hold })
     });
-    let Ok(held) = held else { return Attempt::Idle };
-    let plan = held.drop_held(full, &base, &evaluation);
-    let change = keep_audit(state, &evaluation, &shown, &plan);
-    let restores = races.restored.is_some();
-    let patch = patch::Patch::new(plan, restores, None);
-    let held = held.by();
-    let Some(roles) = patch.roles().map(set) else {
-        record::save(state, &evaluation, seen.profile);
-        state.tables.finish(claim.lease, row.generation, held);
-        return Attempt::Idle;
-    };
-    let revokes = patch
-        .plan()
-        .changes()
-        .iter()
-        .any(|(_, change)| *change == RoleChange::Revoked);
-    state.past.granted |= patch
-        .plan()
-        .changes()
-        .iter()
-        .any(|(_, change)| *change == RoleChange::Granted);
-    state.flaws.held |= revokes && (state.tables.loss || !claim.passes);
+    let held = held.map_err(Unplanned::Unasked)?;
+    let plan = held.drop_held(full, &base, evaluation);
+    Ok(Planned {
+        plan,
+        races,
+        held,
+        suppressed,
+    })
+}
+
+/// Notes a write that is about to be sent. Returns its id.
+fn note(
+    state: &mut State,
+    (claim, seen): (Claim, Seen),
+    (roles, managed): (u8, u8),
+    since: Option<OffsetDateTime>,
+) -> u8 {
     let write = state.tables.id();
     state.tables.writes.push(Write {
         id: write,
@@ -86,31 +166,26 @@ pub(super) fn decide(model: &Attempts, state: &mut State, (claim, seen): (Claim,
         read_date: seen.date,
         roles,
         wrote: None,
-        managed: !patch.plan().is_empty(),
+        managed,
         answered: false,
         recorded: false,
         closed: false,
-        since: races.since,
+        since,
         lease: claim.lease,
     });
-    Attempt::Decided(
-        claim,
-        Decided {
-            write,
-            seen,
-            roles,
-            change,
-            restores,
-            generation: row.generation,
-            held,
-            doubtful: !evaluation.left_open().is_empty(),
-            overwrote: false,
-        },
-    )
+    write
 }
 
 /// Finds races, takes over what a stale or unrecorded write caused, and judges what may be restored.
-fn races(state: &mut State, claim: Claim, seen: Seen, evaluation: &mut Evaluation<'_>) -> Races {
+fn races(
+    model: &Attempts,
+    state: &mut State,
+    (claim, seen): (Claim, Seen),
+    evaluation: &mut Evaluation<'_>,
+) -> Races {
+    if seen.profile.shape == Shape::Odd {
+        return Races::default();
+    }
     if evaluation.unrecorded {
         state.tables.settle(seen.profile, claim.lease);
     }
@@ -119,7 +194,9 @@ fn races(state: &mut State, claim: Claim, seen: Seen, evaluation: &mut Evaluatio
     if !evaluation.foreign_writes && !unrecorded {
         return Races::default();
     }
-    let (now, owned, known) = (seen.profile.state(), [NAMES[0]], state.tables.known_races());
+    let (now, known) = (seen.profile.state(), state.tables.known_races());
+    let rules = model.rules(claim.rules).iter();
+    let owned: Vec<&str> = rules.map(|rule| rule.role.as_str()).collect();
     let all = state.tables.theirs();
     let confirmed = all.iter().filter(|theirs| theirs.confirmed).cloned().collect();
     let sure = History::new(&ours, all, &known, None);
@@ -135,19 +212,19 @@ fn races(state: &mut State, claim: Claim, seen: Seen, evaluation: &mut Evaluatio
     } = take_over((&confirmed, unrecorded), (&sure, &resolution), (&owned, &now));
     evaluation.mark_reverted(&reverted);
     for (role, _) in &late {
-        record::done_late(state, evaluation, (role, now.roles.contains(role)));
+        record::done_late(model, state, evaluation, (role, now.roles.contains(role)));
     }
     if recorded {
         for write in &mut state.tables.writes {
             write.recorded |= write.wrote.is_some_and(|at| at <= seen.profile.at);
         }
     }
-    confirm(&mut state.tables, &ask);
+    state.tables.confirm(&ask);
     for role in &doubtful {
         evaluation.doubt(role, now.roles.contains(role));
     }
     let Judged { racing, ask, next } = sure.judge(&resolution, known.overdue, (&owned, &now));
-    confirm(&mut state.tables, &ask);
+    state.tables.confirm(&ask);
     let pairs = racing.iter().map(|pair| named(&sure, *pair));
     state
         .tables
@@ -171,13 +248,6 @@ fn races(state: &mut State, claim: Claim, seen: Seen, evaluation: &mut Evaluatio
     }
 }
 
-/// Asks Auth0 for these records.
-fn confirm(tables: &mut Tables, ask: &[&str]) {
-    for record in &mut tables.records {
-        record.asked |= ask.contains(&record.place.to_string().as_str()) && record.verdict.is_none();
-    }
-}
-
 fn named(history: &History, (ours, theirs): Pair) -> (u8, u8) {
     let write = u8::try_from(history.writes[ours].as_u128()).unwrap_or(u8::MAX);
     (write, history.theirs[theirs].record.parse().unwrap_or(u8::MAX))
@@ -192,77 +262,37 @@ fn watch(state: &mut State, history: &History, races: &[Pair]) {
     }
 }
 
-/// Brings the audit in line with the profile and the plan. Returns the row of the plan's change.
-fn keep_audit(state: &mut State, evaluation: &Evaluation<'_>, shown: &SeenRoles, plan: &Plan) -> Option<u8> {
+/// Brings the audit in line with the profile and the plan. Returns the rows of the plan's changes.
+fn keep_audit(
+    state: &mut State,
+    evaluation: &Evaluation<'_>,
+    shown: &SeenRoles,
+    plan: &Plan,
+) -> [Option<u8>; 2] {
     let (done, not_done) = by_profile(&evaluation.open, shown);
     let id = |id: uuid::Uuid| u8::try_from(id.as_u128()).unwrap_or(u8::MAX);
     let done: Vec<u8> = done.iter().map(|open| id(open.id)).collect();
-    for change in state
-        .tables
-        .open
-        .iter()
-        .filter(|change| done.contains(&change.id))
-    {
-        state.flaws.untrue |= shown.has(NAMES[0]) != change.granted;
-    }
+    let mut open = state.tables.open.iter();
+    let is_untrue = |change: &Change| shown.has(NAMES[usize::from(change.role)]) != change.granted;
+    state.flaws.untrue |= open.any(|change| done.contains(&change.id) && is_untrue(change));
     let Rows { of_plan, superseded } = audit::rows(plan, &not_done, true);
     let superseded: Vec<u8> = superseded.into_iter().map(id).collect();
-    let mut row = None;
-    for of in of_plan {
-        row = Some(match of {
+    let mut rows = [None; 2];
+    for (row, of) in rows.iter_mut().zip(of_plan) {
+        *row = Some(match of {
             Row::Again(again) => id(again),
-            Row::New(_, change) => {
+            Row::New(role, change) => {
                 let id = state.tables.id();
-                let granted = change == RoleChange::Granted;
-                state.tables.open.push(Change { id, granted });
+                state.tables.open.push(Change {
+                    id,
+                    role: u8::try_from(MANAGED[record::place(role)]).unwrap_or(u8::MAX),
+                    granted: change == RoleChange::Granted,
+                });
                 id
             }
         });
     }
     let ended = |change: &Change| done.contains(&change.id) || superseded.contains(&change.id);
     state.tables.open.retain(|change| !ended(change));
-    row
-}
-
-/// Whether nothing is pending, and a role of another client, or the managed one, is not as it should be.
-pub(super) fn is_wrong(state: &State) -> bool {
-    let State { tenant, tables, .. } = state;
-    let settled = tables.queue.is_none_or(|row| row.held.is_some());
-    if !settled || !is_quiet(state) {
-        return false;
-    }
-    let lost = (tenant.profile.roles ^ tenant.intended) & OTHER != 0;
-    let given_up = state.past.unseen_loss || tables.given_up.is_some();
-    if lost && !given_up {
-        return true;
-    }
-    if tables.queue.is_some() {
-        return false;
-    }
-    let has_role = tenant.profile.roles & EDITOR != 0;
-    let unadopted = tables.assigned.is_none_or(|assigned| !assigned.adopted);
-    let right = has_role == tables.earned || (has_role && unadopted);
-    !right || !tables.open.is_empty()
-}
-
-/// Whether no attempt, record, response or confirmation is under way, and the newest profile was read.
-fn is_quiet(state: &State) -> bool {
-    let State {
-        tenant,
-        tables,
-        attempts,
-        ..
-    } = state;
-    attempts.iter().all(|attempt| *attempt == Attempt::Idle)
-        && tenant.log.iter().all(|entry| entry.told)
-        && tables.races.is_empty()
-        && tables.seen == tenant.profile.at
-        && tables
-            .records
-            .iter()
-            .all(|record| !record.asked || record.verdict.is_some())
-        && tables
-            .writes
-            .iter()
-            .all(|write| write.wrote.is_some() || write.closed)
+    rows
 }

@@ -5,11 +5,18 @@
 //! order that suits us.
 
 mod action;
+mod claim;
+mod clock;
 mod decide;
 mod model;
+mod operator;
+mod properties;
 pub mod queue;
 mod queued;
 mod record;
+mod removal;
+mod right;
+mod rows;
 mod state;
 mod steps;
 pub mod tables;
@@ -20,11 +27,11 @@ mod world;
 
 use stateright::{Model, Property};
 
-pub use action::{Action, Patch, Step};
+pub use action::{Action, Patch, Step, Unbrake};
 pub use model::Attempts;
 pub use state::{Attempt, Claim, Decided, Flaws, Left, Past, Seen, State};
 use tables::Tables;
-use tenant::{EDITOR, OTHER, Tenant};
+use tenant::{EDITOR, OTHER};
 
 impl Model for Attempts {
     type State = State;
@@ -33,7 +40,7 @@ impl Model for Attempts {
     fn init_states(&self) -> Vec<State> {
         let roles = [0, OTHER, EDITOR];
         let first = |roles: u8| State {
-            tenant: Tenant::new(roles),
+            tenant: self.tenant(roles),
             tables: Tables::default(),
             attempts: [Attempt::Idle; 2],
             left: self.left,
@@ -56,52 +63,12 @@ impl Model for Attempts {
         let mut next = state.clone();
         match action {
             Action::Leader(which, step) => steps::step(self, &mut next, which, step)?,
-            other => world::happen(&mut next, other)?,
+            other => world::happen(self, &mut next, other)?,
         }
         Some(next)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
-            Property::always(
-                "a write changes no role of another client but to restore it",
-                |_, state: &State| !state.flaws.foreign,
-            ),
-            Property::always("no role is revoked that was never ours", |_, state: &State| {
-                !state.flaws.unadopted
-            }),
-            Property::always(
-                "no user is claimed while rolekeeper is paused",
-                |_, state: &State| !state.flaws.paused,
-            ),
-            Property::always("no attempt decides without its lease", |_, state: &State| {
-                !state.flaws.unleased
-            }),
-            Property::always("no held revoke is decided", |_, state: &State| !state.flaws.held),
-            Property::always("each completed row of the audit is true", |_, state: &State| {
-                !state.flaws.untrue
-            }),
-            Property::always("a race has a write of another client", |_, state: &State| {
-                !state.flaws.false_race
-            }),
-            Property::always("a failed call ends no work", |_, state: &State| {
-                !state.flaws.dropped
-            }),
-            Property::always("a change has one open row", |_, state: &State| {
-                let open = |granted: bool| {
-                    state
-                        .tables
-                        .open
-                        .iter()
-                        .filter(|change| change.granted == granted)
-                        .count()
-                };
-                open(true) <= 1 && open(false) <= 1
-            }),
-            Property::always(
-                "when nothing is pending, the profile is right",
-                |_, state: &State| !decide::is_wrong(state),
-            ),
-        ]
+        properties::all()
     }
 }

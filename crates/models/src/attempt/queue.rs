@@ -20,13 +20,17 @@ impl Tables {
         row.events = events;
         row.read |= read;
         row.held = None;
+        row.parked &= !read;
+        row.timer = None;
         self.generation = row.generation;
     }
 
     /// Claims the user, if the row is due. Returns the lease, and whether the profile must be read.
     pub fn claim(&mut self) -> Option<(u8, bool)> {
-        let free = |row: &&mut Queued| row.held.is_none() && row.lease.is_none_or(|lease| !lease.valid);
-        let paused = self.paused;
+        let (paused, hours) = (self.paused, self.hours);
+        let free = |row: &&mut Queued| {
+            !row.waits(hours) && row.held.is_none() && row.lease.is_none_or(|lease| !lease.valid)
+        };
         let row = self.queue.as_mut().filter(free).filter(|_| !paused)?;
         let read = row.read || row.lease.is_some();
         self.ids += 1;
@@ -50,18 +54,25 @@ impl Tables {
         self.queue.as_mut().filter(ours)
     }
 
-    /// Ends an attempt as of `generation`. A user enqueued meanwhile stays due.
-    pub fn finish(&mut self, lease: u8, generation: u8, held: Option<HeldBy>) {
+    /// Ends an attempt as of `generation`, until the hour `again_at` if that is given. A user enqueued meanwhile stays due.
+    pub fn finish(&mut self, lease: u8, generation: u8, held: Option<HeldBy>, again_at: Option<u8>) {
         let Some(row) = &mut self.queue else { return };
         if row.lease.is_none_or(|of| of.id != lease) {
             return;
         }
         row.lease = None;
         if row.generation == generation && !row.read {
-            row.held = held;
-            if held.is_none() {
+            (row.held, row.timer) = (held, again_at);
+            if held.is_none() && again_at.is_none() {
                 self.queue = None;
             }
+        }
+    }
+
+    /// Parks the user for the operator.
+    pub fn park(&mut self, lease: u8) {
+        if let Some(row) = self.still_ours(lease) {
+            (row.lease, row.read, row.parked) = (None, true, true);
         }
     }
 

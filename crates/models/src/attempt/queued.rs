@@ -26,4 +26,16 @@ pub struct Queued {
     pub lease: Option<Lease>,
     /// The user waits for the operator.
     pub held: Option<HeldBy>,
+    /// The user waits for the operator, who has to correct the profile.
+    pub parked: bool,
+    /// The row is a timer: the user is due at this hour.
+    pub timer: Option<u8>,
+}
+
+impl Queued {
+    /// Whether the row is not due: it is parked, or a timer.
+    #[must_use]
+    pub fn waits(&self, hours: u8) -> bool {
+        self.parked || self.timer.is_some_and(|at| at > hours)
+    }
 }

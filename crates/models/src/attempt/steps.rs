@@ -1,6 +1,6 @@
 //! The steps of one leader, in the order of `src/flow/reconcile/steps.rs`.
 //!
-//! Owns claim, read and write. Must never send a write that was not decided.
+//! Owns read and write. Must never send a write that was not decided.
 
 use rolekeeper_domain::schedule::{Ended, Next, next};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::action::{Patch, Step};
 use super::model::Attempts;
 use super::state::{Attempt, Claim, Decided, Seen, State};
-use super::tenant::{EDITOR, OTHER, Writer};
-use super::{decide, record};
+use super::tenant::{Entry, OTHER, Writer, set};
+use super::{claim, decide, record};
 
 /// The steps that a leader can make in this state.
 pub(super) fn steps(state: &State, which: usize, steps: &mut Vec<Step>) {
@@ -46,7 +46,7 @@ pub(super) fn step(model: &Attempts, state: &mut State, which: usize, step: Step
             state.past.unseen_loss |= matches!(attempt, Attempt::Written(_, decided, _) if decided.overwrote);
             Attempt::Idle
         }
-        (Step::Claim, Attempt::Idle) => claim(model, state)?,
+        (Step::Claim, Attempt::Idle) => claim::claim(model, state)?,
         (Step::Get, Attempt::Claimed(claim)) => Attempt::Read(
             claim,
             Seen {
@@ -60,7 +60,9 @@ pub(super) fn step(model: &Attempts, state: &mut State, which: usize, step: Step
             fails(state, claim, Ended::Later)
         }
         (Step::Decide, Attempt::Read(claim, seen)) => decide::decide(model, state, (claim, seen)),
-        (Step::Patch(outcome), Attempt::Decided(claim, decided)) => patch(state, outcome, (claim, decided))?,
+        (Step::Patch(outcome), Attempt::Decided(claim, decided)) => {
+            patch(model, state, outcome, (claim, decided))?
+        }
         (Step::Record, Attempt::Written(claim, decided, after)) => {
             record::record(model, state, (claim, decided, after));
             Attempt::Idle
@@ -68,28 +70,6 @@ pub(super) fn step(model: &Attempts, state: &mut State, which: usize, step: Step
         _ => return None,
     };
     Some(())
-}
-
-/// Claims the user, unless our own records show that there is nothing to do.
-fn claim(model: &Attempts, state: &mut State) -> Option<Attempt> {
-    let paused = state.tables.paused;
-    let (lease, read) = state.tables.claim()?;
-    state.flaws.paused |= paused;
-    let row = state.tables.queue?;
-    let (events, generation) = (row.events, row.generation);
-    let evaluation = model.evaluation(&state.tables);
-    if !read && evaluation.up_to_date() {
-        if let Some(assigned) = &mut state.tables.assigned {
-            assigned.wanted = evaluation.roles[0].decision.wanted;
-        }
-        state.tables.finish(lease, generation, None);
-        return Some(Attempt::Idle);
-    }
-    Some(Attempt::Claimed(Claim {
-        lease,
-        events,
-        passes: !state.tables.braked,
-    }))
 }
 
 /// Requeues the user of a failed call, as the domain says.
@@ -102,12 +82,17 @@ fn fails(state: &mut State, claim: Claim, ended: Ended) -> Attempt {
 }
 
 /// Sends the write.
-fn patch(state: &mut State, outcome: Patch, (claim, mut decided): (Claim, Decided)) -> Option<Attempt> {
+fn patch(
+    model: &Attempts,
+    state: &mut State,
+    outcome: Patch,
+    (claim, mut decided): (Claim, Decided),
+) -> Option<Attempt> {
     if outcome != Patch::Answered {
         state.left.failures = state.left.failures.checked_sub(1)?;
     }
     if matches!(outcome, Patch::Answered | Patch::AnswerLost) {
-        decided.overwrote = watch(state, &decided);
+        decided.overwrote = watch(model, state, (&claim, &decided));
         state.past.unseen_loss |= outcome == Patch::AnswerLost && decided.overwrote;
         let after = state.tenant.write(decided.roles, Writer::Us(decided.write));
         if outcome == Patch::Answered {
@@ -128,11 +113,18 @@ fn patch(state: &mut State, outcome: Patch, (claim, mut decided): (Claim, Decide
 }
 
 /// Notes what the properties need of a write that is applied. Returns whether it overwrites a change of another client.
-fn watch(state: &mut State, decided: &Decided) -> bool {
+fn watch(model: &Attempts, state: &mut State, (claim, decided): (&Claim, &Decided)) -> bool {
     let Decided { seen, roles, .. } = *decided;
     let (read, now) = (seen.profile.roles, state.tenant.profile.roles);
-    state.flaws.foreign |= (roles ^ read) & OTHER != 0 && roles & OTHER != seen.intended;
-    let revokes = roles & EDITOR == 0 && read & EDITOR != 0;
-    state.flaws.unadopted |= revokes && !state.past.granted && !state.past.adopted;
+    let since = |entry: &&Entry| entry.profile.at > seen.profile.at && entry.by == Writer::Touch;
+    state.flaws.foreign |= (roles ^ read) & OTHER != 0 && roles & OTHER != seen.intended && !decided.blind;
+    let revoked = read & !roles & !OTHER;
+    state.flaws.unadopted |= revoked & !(state.past.granted | state.past.adopted) != 0;
+    let of_rules = model.rules(claim.rules).iter().map(|rule| rule.role.clone());
+    let named = set(&of_rules.collect::<Vec<String>>()) | OTHER;
+    state.flaws.unnamed |= (roles ^ read) & !named != 0;
+    // A value that is no list cannot be restored.
+    let odd = model.left.odd > 0 && state.tenant.log.iter().filter(since).count() > 0;
+    state.past.unseen_loss |= odd;
     (roles ^ now) & OTHER != 0
 }

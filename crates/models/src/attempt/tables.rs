@@ -11,30 +11,16 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::queued::Queued;
-use super::tenant::{NAMES, Profile, read_at, written_at};
-
-/// The row of the managed role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the columns of a row, each on its own"
-)]
-pub struct Assigned {
-    /// The last decision of the rules.
-    pub wanted: bool,
-    /// The profile had the role when last read or written.
-    pub has_role: bool,
-    /// Rolekeeper may revoke it.
-    pub adopted: bool,
-    /// It was verified recently.
-    pub fresh: bool,
-}
+pub use super::rows::{Assigned, Pinned, Removed, Unsettled};
+use super::tenant::{MANAGED, Profile, list, read_at, written_at};
 
 /// A row of the audit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Change {
     /// Its id.
     pub id: u8,
+    /// The role, as a place in [`NAMES`].
+    pub role: u8,
     /// Granted; otherwise revoked.
     pub granted: bool,
 }
@@ -56,8 +42,8 @@ pub struct Write {
     pub roles: u8,
     /// Number of the tenant's write that it became, once that is known.
     pub wrote: Option<u8>,
-    /// It changes the managed role.
-    pub managed: bool,
+    /// The managed roles that it changes.
+    pub managed: u8,
     /// Its response was read.
     pub answered: bool,
     /// An attempt recorded its result.
@@ -87,16 +73,28 @@ pub struct Record {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one user, each on its own")]
 pub struct Tables {
-    /// The user's count is at the threshold.
+    /// The count of the user's best playlist is at the threshold.
     pub earned: bool,
+    /// The count of all playlists is.
+    pub total: bool,
+    /// Hours that have passed.
+    pub hours: u8,
+    /// The rules in force.
+    pub rules: u8,
+    /// The user is blocked, by the last whole profile.
+    pub shown: Option<bool>,
     /// The work queue.
     pub queue: Option<Queued>,
     /// Number of events so far that enqueued the user.
     pub events: u8,
     /// Generation of the next row of the queue.
     pub generation: u8,
-    /// The managed role.
-    pub assigned: Option<Assigned>,
+    /// The managed roles.
+    pub assigned: [Option<Assigned>; MANAGED.len()],
+    /// The pin of the first one.
+    pub pin: Option<Pinned>,
+    /// The removal by hand of the first one.
+    pub removal: Option<Removed>,
     /// Open rows of the audit.
     pub open: Vec<Change>,
     /// Our writes.
@@ -115,8 +113,12 @@ pub struct Tables {
     pub loss: bool,
     /// The operator has paused rolekeeper.
     pub paused: bool,
-    /// The brake on revokes is engaged.
-    pub braked: bool,
+    /// The brakes on grants and on revokes that are engaged.
+    pub braked: [bool; 2],
+    /// The brake on removals by hand is engaged.
+    pub removals_braked: bool,
+    /// An import counts plays of the user.
+    pub importing: bool,
     /// Number of the write in the newest profile that an attempt stored.
     pub seen: u8,
     /// Ids given out.
@@ -128,6 +130,13 @@ impl Tables {
     pub fn id(&mut self) -> u8 {
         self.ids += 1;
         self.ids
+    }
+
+    /// Asks Auth0 for these records.
+    pub fn confirm(&mut self, ask: &[&str]) {
+        for record in &mut self.records {
+            record.asked |= ask.contains(&record.place.to_string().as_str()) && record.verdict.is_none();
+        }
     }
 
     /// Whether a write has no response, or no attempt has recorded its result.
@@ -161,12 +170,12 @@ impl Tables {
             let wrote = Profile {
                 at: write.wrote?,
                 roles: write.roles,
+                ..write.read
             };
-            let managed = write.managed.then(|| NAMES[0].to_owned());
             let ours = OurWrite {
                 read: write.read.state(),
                 wrote: wrote.state(),
-                managed: managed.into_iter().collect(),
+                managed: list(write.managed),
                 resolved_since: write.since,
                 recorded: write.recorded,
                 window: write

@@ -3,6 +3,8 @@
 //! Owns the order of the writes and their times. Must never tell who wrote what: only records do, some of them forged.
 
 use rolekeeper_domain::merge;
+use rolekeeper_domain::plan::SeenRoles;
+use rolekeeper_domain::rule::Shown;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -10,8 +12,12 @@ use time::macros::datetime;
 pub const EDITOR: u8 = 1;
 /// A role of other clients.
 pub const OTHER: u8 = 2;
+/// A second managed role, where the rules have two.
+pub const CURATOR: u8 = 4;
 /// Names of the roles, by their bit.
-pub const NAMES: [&str; 2] = ["playlist_editor", "supporter"];
+pub const NAMES: [&str; 3] = ["playlist_editor", "supporter", "curator"];
+/// The managed roles as places in [`NAMES`].
+pub const MANAGED: [usize; 2] = [0, 2];
 
 /// Time 0 of the model.
 const START: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
@@ -49,6 +55,17 @@ pub fn set(list: &[String]) -> u8 {
     list.iter().filter_map(bit).fold(0, |set, bit| set | 1 << bit)
 }
 
+/// The form of `app_metadata.roles`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// There is none yet.
+    Missing,
+    /// A list.
+    List,
+    /// Another value than a list.
+    Odd,
+}
+
 /// A profile as it was read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Profile {
@@ -56,6 +73,10 @@ pub struct Profile {
     pub at: u8,
     /// Its roles.
     pub roles: u8,
+    /// The form in which it has them.
+    pub shape: Shape,
+    /// The user is blocked: a condition of rules does not hold.
+    pub blocked: bool,
 }
 
 impl Profile {
@@ -67,6 +88,25 @@ impl Profile {
             roles: list(self.roles),
         }
     }
+
+    /// Its roles as a plan takes them.
+    #[must_use]
+    pub fn shows(self) -> SeenRoles {
+        match self.shape {
+            Shape::Missing => SeenRoles::Missing,
+            Shape::List => SeenRoles::List(list(self.roles)),
+            Shape::Odd => SeenRoles::Odd("a string".to_owned()),
+        }
+    }
+
+    /// Its members that conditions use.
+    #[must_use]
+    pub fn shown(self) -> Shown {
+        Shown {
+            blocked: self.blocked,
+            email_verified: true,
+        }
+    }
 }
 
 /// The writer of an entry of the log.
@@ -74,8 +114,10 @@ impl Profile {
 pub enum Writer {
     /// Our write with this id.
     Us(u8),
-    /// Another client.
+    /// Another client, with a list of roles.
     Them,
+    /// Another client, without a list of roles: its record only says that the profile has changed.
+    Touch,
     /// No client: the record is forged.
     Forged,
 }
@@ -102,6 +144,10 @@ pub struct Tenant {
     pub log: Vec<Entry>,
     /// The roles of other clients as these want them.
     pub intended: u8,
+    /// The roles that another client has read, and will write back with a change of its own role.
+    pub draft: Option<u8>,
+    /// The role that forged records name.
+    pub forged: u8,
 }
 
 impl Tenant {
@@ -109,19 +155,44 @@ impl Tenant {
     #[must_use]
     pub fn new(roles: u8) -> Self {
         Self {
-            profile: Profile { at: 0, roles },
+            profile: Profile {
+                at: 0,
+                roles,
+                shape: if roles == 0 { Shape::Missing } else { Shape::List },
+                blocked: false,
+            },
             writes: 0,
             log: vec![],
             intended: roles & OTHER,
+            draft: None,
+            forged: OTHER,
         }
+    }
+
+    /// Whether another client wrote roles, and the record has not been delivered yet.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        self.log
+            .iter()
+            .any(|entry| entry.by == Writer::Them && !entry.told)
     }
 
     /// Replaces the roles, and returns the profile.
     pub fn write(&mut self, roles: u8, by: Writer) -> Profile {
+        let profile = Profile {
+            roles,
+            shape: Shape::List,
+            ..self.profile
+        };
+        self.put(profile, by)
+    }
+
+    /// Replaces the profile, and returns it.
+    pub fn put(&mut self, profile: Profile, by: Writer) -> Profile {
         self.writes += 1;
         self.profile = Profile {
             at: self.writes,
-            roles,
+            ..profile
         };
         self.log.push(Entry {
             by,

@@ -1,22 +1,25 @@
-//! The steps around the attempts: events, other clients, the log, time and the operator.
+//! The steps around the attempts: events, other clients, and the log; those of the operator and of time stand in `operator.rs`.
 //!
 //! Owns these steps. Must never know which attempt is under way.
 
-use super::action::Action;
-use super::state::State;
+use super::action::{Action, Unbrake};
+use super::model::Attempts;
+use super::operator;
+use super::state::{State, take};
 use super::tables::Record;
-use super::tenant::{EDITOR, Entry, OTHER, Profile, Writer};
+use super::tenant::{EDITOR, Entry, OTHER, Profile, Shape, Writer};
 
 /// The steps that are possible in this state.
 pub(super) fn actions(state: &State, actions: &mut Vec<Action>) {
-    actions.extend([Action::Cross, Action::Foreign, Action::ByHand, Action::Forge]);
-    actions.extend([
-        Action::Expire,
-        Action::Sweep,
-        Action::Pause,
-        Action::Loss,
-        Action::Brake,
-    ]);
+    actions.extend([Action::Cross, Action::CrossTotal, Action::Foreign, Action::ByHand]);
+    actions.extend([Action::StaleRead, Action::StaleWrite, Action::Forge]);
+    actions.extend([Action::Block, Action::Odd, Action::Expire, Action::Sweep]);
+    actions.extend([Action::Pause, Action::Loss, Action::Brake, Action::BrakeGrants]);
+    actions.extend([Unbrake::Release, Unbrake::Drop].map(Action::BrakeRemovals));
+    actions.extend([Action::Import, Action::PutRules, Action::Hour]);
+    if state.left.pins > 0 {
+        operator::pins(state, actions);
+    }
     let places = (0..).zip(&state.tenant.log);
     let untold = places.filter(|(_, entry)| !entry.told);
     actions.extend(untold.map(|(place, _)| Action::Record(place)));
@@ -29,12 +32,20 @@ pub(super) fn actions(state: &State, actions: &mut Vec<Action>) {
 }
 
 /// Makes one of these steps; none if it is not possible.
-pub(super) fn happen(state: &mut State, action: Action) -> Option<()> {
+pub(super) fn happen(model: &Attempts, state: &mut State, action: Action) -> Option<()> {
     let (left, tables, tenant) = (&mut state.left, &mut state.tables, &mut state.tenant);
     match action {
         Action::Cross => {
             take(&mut left.crossings)?;
             tables.earned = !tables.earned;
+            if !tables.earned && model.has_grace() {
+                state.past.fell.get_or_insert(tables.hours);
+            }
+            tables.enqueue(true, false);
+        }
+        Action::CrossTotal => {
+            take(&mut left.totals)?;
+            tables.total = !tables.total;
             tables.enqueue(true, false);
         }
         Action::Foreign => {
@@ -54,8 +65,8 @@ pub(super) fn happen(state: &mut State, action: Action) -> Option<()> {
         Action::Forge => {
             take(&mut left.forged)?;
             let profile = Profile {
-                at: tenant.profile.at,
-                roles: tenant.profile.roles ^ OTHER,
+                roles: tenant.profile.roles ^ tenant.forged,
+                ..tenant.profile
             };
             let place = u8::try_from(tenant.log.len()).ok()?;
             let entry = Entry {
@@ -85,42 +96,48 @@ pub(super) fn happen(state: &mut State, action: Action) -> Option<()> {
         Action::Sweep => {
             take(&mut left.sweeps)?;
             tables.overdue = true;
-            if let Some(assigned) = &mut tables.assigned {
+            for assigned in tables.assigned.iter_mut().flatten() {
                 assigned.fresh = false;
             }
             tables.enqueue(false, true);
         }
-        Action::Pause => {
-            take(&mut left.stops)?;
-            tables.paused = !tables.paused;
+        Action::StaleRead => {
+            take(&mut left.stale)?;
+            tenant.draft = Some(tenant.profile.roles);
         }
-        Action::Loss => {
-            take(&mut left.stops)?;
-            tables.loss = !tables.loss;
-            release(state);
+        Action::StaleWrite => {
+            let roles = tenant.draft.take()? ^ OTHER;
+            tenant.intended = tenant.write(roles, Writer::Them).roles & OTHER;
         }
-        Action::Brake => {
-            take(&mut left.stops)?;
-            tables.braked = !tables.braked;
-            release(state);
+        Action::Block => {
+            take(&mut left.blocks)?;
+            let blocked = !tenant.profile.blocked;
+            tenant.put(
+                Profile {
+                    blocked,
+                    ..tenant.profile
+                },
+                Writer::Touch,
+            );
         }
-        Action::Leader(..) => return None,
+        Action::Odd => {
+            take(&mut left.odd)?;
+            let shape = if tenant.profile.shape == Shape::Odd {
+                Shape::List
+            } else {
+                Shape::Odd
+            };
+            let profile = Profile {
+                shape,
+                roles: 0,
+                ..tenant.profile
+            };
+            tenant.put(profile, Writer::Touch);
+            tenant.intended = 0;
+        }
+        other => operator::happen(model, state, other)?,
     }
     Some(())
-}
-
-fn take(left: &mut u8) -> Option<()> {
-    *left = left.checked_sub(1)?;
-    Some(())
-}
-
-/// Makes a held user due again.
-fn release(state: &mut State) {
-    if let Some(row) = &mut state.tables.queue
-        && row.held.take().is_some()
-    {
-        row.read = true;
-    }
 }
 
 /// A record arrives: an echo of a completed write is dropped, all others enqueue the user.
@@ -138,7 +155,7 @@ fn told(state: &mut State, place: u8, entry: Entry) {
         write.recorded &= write.wrote.is_some_and(|wrote| entry.profile.at <= wrote);
         write.wrote = Some(entry.profile.at);
         write.closed = false;
-    } else {
+    } else if entry.by != Writer::Touch {
         tables.records.push(Record {
             place,
             profile: entry.profile,

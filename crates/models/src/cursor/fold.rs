@@ -11,11 +11,8 @@ use super::state::{Fold, State};
 use super::store::{Cursor, Move};
 use super::stream::{Message, Stream};
 
-/// Largest batch of the model.
-const BATCH: usize = 2;
-
 /// The steps that a fold can make in this state.
-pub(super) fn steps(state: &State, which: usize, steps: &mut Vec<Step>) {
+pub(super) fn steps(state: &State, which: usize, largest: usize, steps: &mut Vec<Step>) {
     match &state.folds[which] {
         Fold::Idle => steps.push(Step::CheckRules),
         Fold::Checked { .. } => steps.extend([Step::Crash, Step::ReadCursor]),
@@ -25,7 +22,7 @@ pub(super) fn steps(state: &State, which: usize, steps: &mut Vec<Step>) {
             batch, alive, seen, ..
         } => {
             steps.push(Step::Crash);
-            if *alive && batch.len() < BATCH {
+            if *alive && batch.len() < largest {
                 steps.extend([Step::Deliver, Step::Miss]);
             }
             if !batch.is_empty() {
@@ -191,6 +188,10 @@ fn commit(state: &mut State, end: Commit, fold: Fold, events: &Events) -> Option
         return Some(Fold::Idle);
     }
     tx.facts(&facts);
+    let counted = batch
+        .iter()
+        .filter_map(|(_, message)| events.event(message.event).cloned());
+    tx.playlist.take(counted.collect());
     if end == Commit::CutOff {
         return Some(Fold::Idle);
     }

@@ -6,6 +6,7 @@
 mod action;
 mod events;
 mod fold;
+pub mod playlist;
 mod state;
 pub mod store;
 pub mod stream;
@@ -16,7 +17,7 @@ use rolekeeper_domain::stream_loss::{Unfolded, unfolded};
 use stateright::{Model, Property};
 
 pub use action::{Action, Commit, Step};
-pub use events::{EVENTS, Events, KINDS, Kind, Taken};
+pub use events::{EVENTS, Events, Kind, LIVES, PLAYS, RETRACTIONS, SECOND_LIVES, Taken};
 pub use state::{Act, Flaws, Fold, Left, State};
 use stream::{Damage, Message};
 
@@ -25,7 +26,12 @@ use stream::{Damage, Message};
 pub struct Cursors {
     left: Left,
     events: Events,
+    /// Largest batch of a fold.
+    batch: usize,
 }
+
+/// Largest batch, unless a model has another.
+const BATCH: usize = 2;
 
 impl Cursors {
     /// A model in which this may happen.
@@ -33,7 +39,18 @@ impl Cursors {
     pub fn new(left: Left) -> Self {
         Self {
             left,
-            events: Events::parsed(),
+            events: Events::parsed(PLAYS),
+            batch: BATCH,
+        }
+    }
+
+    /// The same with other events, and other batches at most.
+    #[must_use]
+    pub fn of(self, kinds: [Kind; EVENTS], batch: usize) -> Self {
+        Self {
+            events: Events::parsed(kinds),
+            batch,
+            ..self
         }
     }
 
@@ -130,7 +147,7 @@ impl Model for Cursors {
         }
         for which in 0..state.folds.len() {
             let mut steps = vec![];
-            fold::steps(state, which, &mut steps);
+            fold::steps(state, which, self.batch, &mut steps);
             actions.extend(steps.into_iter().map(|step| Action::Fold(which, step)));
         }
     }
@@ -151,9 +168,16 @@ impl Model for Cursors {
             }),
             Property::always(
                 "an event that cannot be read is never counted",
-                |_, state: &State| {
-                    let mut counted = KINDS.iter().zip(state.store.counted);
-                    counted.all(|(kind, counted)| *kind == Kind::Play || counted == 0)
+                |model: &Self, state: &State| {
+                    let illegible = |kind: &Kind| matches!(kind, Kind::Misplaced | Kind::Unknown);
+                    let mut counted = model.events.kinds().iter().zip(state.store.counted);
+                    counted.all(|(kind, counted)| !illegible(kind) || counted == 0)
+                },
+            ),
+            Property::always(
+                "a playlist is the sum of the events that had an effect",
+                |model: &Self, state: &State| {
+                    playlist::is_the_sum(&state.store.playlist, &model.events, &state.store.counted)
                 },
             ),
             Property::always(

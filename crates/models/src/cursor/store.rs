@@ -7,6 +7,7 @@ use rolekeeper_domain::sequence_check::Folded;
 use rolekeeper_domain::stream_loss::LossKind;
 
 use super::events::{EVENTS, Taken};
+use super::playlist::Kept;
 
 /// The row of a stream's cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +68,8 @@ pub struct Store {
     pub counted: [i8; EVENTS],
     /// For each event, its dead letters.
     pub letters: [i8; EVENTS],
+    /// The playlist that the events are about.
+    pub playlist: Kept,
 }
 
 impl Default for Store {
@@ -77,6 +80,7 @@ impl Default for Store {
             loss: None,
             counted: [0; EVENTS],
             letters: [0; EVENTS],
+            playlist: Kept::default(),
         }
     }
 }
@@ -110,7 +114,7 @@ impl Store {
         for (event, taken) in batch {
             let event = usize::from(*event);
             match taken {
-                Taken::Counted(plays) => self.counted[event] += i8::try_from(*plays).unwrap_or(i8::MAX),
+                Taken::Counted => self.counted[event] += 1,
                 Taken::Letter => self.letters[event] += 1,
             }
         }

@@ -1,6 +1,6 @@
 //! The explorations of M1.
 
-use super::{Cursors, Left};
+use super::{Cursors, EVENTS, Kind, LIVES, Left, RETRACTIONS, SECOND_LIVES};
 use crate::explore::explore;
 
 #[test]
@@ -25,6 +25,29 @@ fn an_operator_beside_two_folds_loses_nothing() {
         skips: 1,
     };
     explore(Cursors::new(left)).must_hold(549_323);
+}
+
+/// Two folds of these events, which crash anywhere, in batches of three.
+fn folded(kinds: [Kind; EVENTS], states: usize) {
+    let left = Left {
+        events: 4,
+        damages: 0,
+        rules: 0,
+        stale: 0,
+        skips: 0,
+    };
+    explore(Cursors::new(left).of(kinds, 3)).must_hold(states);
+}
+
+#[test]
+fn a_play_is_retracted_once() {
+    folded(RETRACTIONS, 2_204);
+}
+
+#[test]
+fn a_playlist_counts_from_its_last_save() {
+    folded(LIVES, 2_204);
+    folded(SECOND_LIVES, 2_204);
 }
 
 /// All of it at once, in `scripts/long.sh`.

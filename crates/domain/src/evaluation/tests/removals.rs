@@ -219,3 +219,17 @@ fn a_reported_removal_outlasts_a_condition() {
         );
     }
 }
+
+#[test]
+fn a_late_write_ends_no_removal_that_the_brake_holds() {
+    let rules = rules(OnExternalRemoval::Respect, Revoke::On);
+    let back = SeenRoles::List(vec!["editor".to_owned()]);
+    let held = || Evaluation::of(removed(RemovalState::Held, missing()), &rules);
+    let mut late = held();
+    late.done_late("editor", true).expect("a rule");
+    assert!(late.settle_removals(&back).is_empty() && !late.roles[0].wanted());
+    assert!(late.roles[0].adopted(), "our write gave it, so it is revoked");
+    let mut given = held();
+    assert_eq!(given.settle_removals(&back), ["editor"], "another client gave it");
+    assert!(!given.roles[0].adopted());
+}

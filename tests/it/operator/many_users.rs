@@ -53,7 +53,7 @@ async fn filled(users: u32, rules: &RulesFile) -> World {
 
 #[tokio::test]
 async fn f56_few_rows_are_read_beside_many_users() {
-    let users = size(60_000, 3_000_000);
+    let users = size(60_000, 600_000);
     let rules = RulesFile::new(&rule(ROLE, 100, 100, ""));
     let world = filled(users, &rules).await;
     let before = world.number(READ).await.expect("a number");
@@ -83,7 +83,7 @@ async fn f56_few_rows_are_read_beside_many_users() {
 #[tokio::test]
 async fn f56_changed_rules_are_in_force_at_once_beside_many_users() {
     let rules = RulesFile::new(&rule(ROLE, 100, 100, ""));
-    let world = filled(size(30_000, 3_000_000), &rules).await;
+    let world = filled(size(30_000, 600_000), &rules).await;
     let worker = world.start_worker().await;
     let changed = Instant::now();
     rules.write(&rule(ROLE, 120, 120, ""));

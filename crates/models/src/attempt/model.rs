@@ -10,6 +10,7 @@ use rolekeeper_domain::snapshot::{Facts, OpenChange, Snapshot};
 use uuid::Uuid;
 
 use super::clock::{clock, hour};
+use super::rows::{Pinned, Removed};
 use super::state::Left;
 use super::tables::{Change, Tables};
 use super::tenant::{EDITOR, MANAGED, NAMES, OTHER, Tenant};
@@ -174,8 +175,8 @@ impl Attempts {
                     email_verified: true,
                 }),
             assignments: assignments.collect(),
-            pins: tables.pin.map(|pin| pin.row()).into_iter().collect(),
-            removals: tables.removal.map(|removal| removal.row()).into_iter().collect(),
+            pins: tables.pin.map(Pinned::row).into_iter().collect(),
+            removals: tables.removal.map(Removed::row).into_iter().collect(),
             open: tables.open.iter().map(open).collect(),
             unrecorded: tables.unrecorded(),
             foreign_writes: tables.records.iter().any(|record| record.verdict != Some(false)),

@@ -27,10 +27,6 @@ pub struct Change {
 
 /// A write of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the columns of a row, each on its own"
-)]
 pub struct Write {
     /// Its id.
     pub id: u8,

@@ -48,14 +48,6 @@ pub(super) fn happen(model: &Attempts, state: &mut State, action: Action) -> Opt
             tables.total = !tables.total;
             tables.enqueue(true, false);
         }
-        Action::Foreign => {
-            take(&mut left.foreign)?;
-            tenant.intended = tenant.write(tenant.profile.roles ^ OTHER, Writer::Them).roles & OTHER;
-        }
-        Action::ByHand => {
-            take(&mut left.by_hand)?;
-            tenant.write(tenant.profile.roles ^ EDITOR, Writer::Them);
-        }
         Action::Record(place) => {
             let entry = tenant.log.get_mut(usize::from(place))?;
             entry.told = true;
@@ -101,6 +93,29 @@ pub(super) fn happen(model: &Attempts, state: &mut State, action: Action) -> Opt
             }
             tables.enqueue(false, true);
         }
+        Action::Foreign
+        | Action::ByHand
+        | Action::StaleRead
+        | Action::StaleWrite
+        | Action::Block
+        | Action::Odd => written(state, action)?,
+        other => operator::happen(model, state, other)?,
+    }
+    Some(())
+}
+
+/// Makes a step of another client at the tenant; none if it is not possible.
+fn written(state: &mut State, action: Action) -> Option<()> {
+    let (left, tenant) = (&mut state.left, &mut state.tenant);
+    match action {
+        Action::Foreign => {
+            take(&mut left.foreign)?;
+            tenant.intended = tenant.write(tenant.profile.roles ^ OTHER, Writer::Them).roles & OTHER;
+        }
+        Action::ByHand => {
+            take(&mut left.by_hand)?;
+            tenant.write(tenant.profile.roles ^ EDITOR, Writer::Them);
+        }
         Action::StaleRead => {
             take(&mut left.stale)?;
             tenant.draft = Some(tenant.profile.roles);
@@ -135,7 +150,7 @@ pub(super) fn happen(model: &Attempts, state: &mut State, action: Action) -> Opt
             tenant.put(profile, Writer::Touch);
             tenant.intended = 0;
         }
-        other => operator::happen(model, state, other)?,
+        _ => return None,
     }
     Some(())
 }

@@ -108,5 +108,5 @@ fn parsed(place: usize, kind: Kind) -> Option<Event<'static>> {
     Some(event.into_owned())
 }
 
-/// What a play has beside its ids.
+/// The fields of a play beside its ids.
 const PLAY: &str = r#","listener_id":"auth0|1","song_id":"s_7","played_at":"2026-11-23T10:00:00Z""#;

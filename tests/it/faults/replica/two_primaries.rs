@@ -2,6 +2,7 @@
 //! one both may write until the first record of the other's write is seen (60 s at most with a log stream), then both stop and report it;
 //! right again after `resume`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{FOLDED, Pair, names};
@@ -12,6 +13,8 @@ use crate::world::{Worker, World, text};
 
 /// Longest time until both workers have seen a record of the other's write.
 const SEEN_WITHIN: Duration = Duration::from_mins(1);
+/// Delay of each record: it comes once its user was read. A record before that is not asked about.
+const TOLD_AFTER: RangeInclusive<Duration> = Duration::from_secs(3)..=Duration::from_secs(5);
 const STOPPED: &str = "SELECT count(*) FROM pause WHERE unknown_write";
 
 /// A worker, and its way to the tenant.
@@ -76,7 +79,7 @@ async fn f40_both_primaries_of_a_late_replica_stop_at_a_record() {
     promoted_beside(&pair).await;
     let database = of_replica(&pair);
     let new = reconciler(&pair.world, &database).await;
-    pair.world.connect_log_stream().await;
+    pair.world.connect_log_stream_delayed(TOLD_AFTER).await;
     // Each reads the other's users once these are written.
     old.way.hold(b"GET /api/v2/users/auth0%7Cb");
     new.way.hold(b"GET /api/v2/users/auth0%7Ca");

@@ -76,7 +76,7 @@ fi
 # The tests of each fault, of all rounds together.
 by_fault() {
   printf '\n%-6s  %-6s  %6s\n' fault passed failed
-  awk '$1 == "test" && match($2, /::f[0-9][0-9]_/) {
+  awk '$1 == "test" && $3 == "..." && match($2, /::f[0-9][0-9]_/) {
       fault = "F" (substr($2, RSTART + 3, 2) + 0)
       if ($4 == "ok") passed[fault]++; else failed[fault]++
     }

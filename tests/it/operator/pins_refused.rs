@@ -83,7 +83,7 @@ async fn f58_a_pin_of_an_erased_user_goes_and_no_other_is_taken() {
     assert_eq!(world.number("SELECT count(*) FROM pins").await, Some(0));
 }
 
-/// What stood in place of a pin leaves with the user too.
+/// The record of a removal, which stands in place of a pin, is erased with its user.
 #[tokio::test]
 async fn f58_a_removal_by_hand_goes_with_the_erased_user() {
     for manual in ["restore", "respect", "alert"] {

@@ -22,7 +22,8 @@ export LONG_TESTS=1
 ROUND_LIMIT=90m
 
 rounds=3
-parts=models,coverage,mutants,sabotages,soak,fuzzing,image,book,materials,archive,tests
+ALL=models,coverage,mutants,sabotages,soak,fuzzing,image,book,materials,archive,tests
+parts="$ALL"
 while [[ "${1:-}" == --* ]]; do
   case "$1" in
     --rounds) rounds="${2:?--rounds needs a number}" ;;
@@ -38,6 +39,12 @@ filters=("$@")
 if [ "${#filters[@]}" = 0 ]; then
   filters=(::f{0..6}{0..9}_ races:: exactly_once:: model_store:: model_queue:: takeover:: discover:: crash_points::)
 fi
+for name in ${parts//,/ }; do
+  [[ ",$ALL," == *",$name,"* ]] || {
+    echo "long: --parts: $name is no part; the parts are ${ALL//,/ }"
+    exit 1
+  }
+done
 wanted() { [[ ",$parts," == *",$1,"* ]]; }
 
 scripts/install.sh test || exit 1
